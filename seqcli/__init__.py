@@ -1,0 +1,3 @@
+"""seqcli: honest recurrent models as a command."""
+
+__version__ = "0.1.0"

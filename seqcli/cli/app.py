@@ -1,0 +1,181 @@
+"""The command line's frame: the groups of commands, shared options, and errors as a sentence and an exit code."""
+
+import dataclasses
+import errno
+import functools
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+import seqcli
+from seqcli.cli import options
+from seqcli.cli.output import Output
+from seqcli.errors import ExitCode, MachineError, SeqcliError
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, outside of training (which finishes its batch and saves)."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+class Group(TyperGroup):
+    """Runs a command and turns whatever goes wrong into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: D102
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return super().invoke(ctx)
+        except SeqcliError as error:
+            code = _report(error)
+        except BrokenPipeError:
+            code = _closed_pipe()
+        except _Terminated:
+            code = _say_stopped("terminated", ExitCode.TERMINATED)
+        except KeyboardInterrupt:
+            code = _say_stopped("interrupted", ExitCode.INTERRUPTED)
+        except OSError as error:
+            code = _report(_from_os(error))
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            # Typer's own usage errors carry their exit code and are printed by Typer.
+            if hasattr(error, "exit_code") or _debug():
+                raise
+            code = _report(_bug(error))
+        raise typer.Exit(code)
+
+
+def _report(error: SeqcliError) -> ExitCode:
+    if _debug():
+        import traceback
+
+        traceback.print_exc()
+    Output().error(error)
+    return error.code
+
+
+def _say_stopped(word: str, code: ExitCode) -> ExitCode:
+    Output().warn(word)
+    return code
+
+
+def _closed_pipe() -> ExitCode:
+    """``seqcli … | head`` is fine and quiet; stdout must not be flushed again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.OK
+
+
+def _from_os(error: OSError) -> SeqcliError:
+    where = str(error.filename) if error.filename else "system"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return MachineError(where, "the disk is full; nothing was left half-written", "make room, then run the same command")
+    return MachineError(where, (error.strerror or str(error)).lower(), None)
+
+
+def _bug(error: Exception) -> SeqcliError:
+    what = f"{type(error).__name__}: {error}"
+    return SeqcliError("bug", what[:300], "this is our fault: run it again with --debug and report the traceback")
+
+
+def _debug() -> bool:
+    return "--debug" in sys.argv or os.environ.get("SEQCLI_DEBUG", "0") not in ("", "0")
+
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        Output().emit_line(f"seqcli {seqcli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def frame(
+    ctx: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Recurrent models as a command, honest about their skill: every model stands beside the baselines that could shame it.
+
+    Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
+    """
+    from seqcli.core import settings
+
+    ctx.default_map = settings.default_map(app_commands(), os.getcwd(), os.environ)
+
+
+def app_commands() -> list[str]:
+    """The names of all commands, in reading order."""
+    return [command.name for command in app.registered_commands if command.name]
+
+
+def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers ``function(out: Output, …)`` as a command and gives it the options that every command has.
+
+    A parameter whose type is a dataclass of ``options`` (``Table``, ``Training``) stands for all of its fields.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        _, *declared = inspect.signature(function, eval_str=True).parameters.values()
+        bundles = {p.name: p.annotation for p in declared if dataclasses.is_dataclass(p.annotation)}
+        parameters = [flag for p in declared for flag in (_flags(p.annotation) if p.name in bundles else [p])]
+        parameters += _flags(_Shared)
+
+        @functools.wraps(function)
+        def run(**arguments: Any) -> None:
+            shared = _take(arguments, _Shared)
+            for bundle, kind in bundles.items():
+                arguments[bundle] = _take(arguments, kind)
+            function(Output(shared.format, -1 if shared.quiet else int(shared.verbose)), **arguments)
+
+        keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, rich_help_panel=group, epilog=f"Example: {example}")(run)
+        return function
+
+    return register
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shared:
+    format: options.Format = "auto"
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+    debug: options.Debug = False
+
+
+def _flags(kind: Any) -> list[inspect.Parameter]:
+    """A dataclass's fields as parameters of a command."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(kind)
+    ]
+
+
+def _take(arguments: dict[str, Any], kind: Any) -> Any:
+    return kind(**{field.name: arguments.pop(field.name) for field in dataclasses.fields(kind)})

@@ -1,0 +1,197 @@
+"""The only module that prints: records on stdout; progress, summaries, warnings and hints on stderr."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, TextIO, TypeVar
+
+from seqcli.errors import QualityError, SeqcliError
+from seqcli.results import Progress, Record, Result
+
+T = TypeVar("T")
+
+FORMATS = ("auto", "table", "csv", "jsonl", "json")
+
+
+class Output:
+    """How one command talks.
+
+    Arguments:
+        format: one of ``FORMATS``; ``auto`` is a table on a terminal and JSON lines in a pipe.
+        verbosity: -1 only warnings and errors, 0 summaries as well, 1 also a line an epoch.
+    """
+
+    def __init__(self, format: str = "auto", verbosity: int = 0) -> None:
+        self.out: TextIO = sys.stdout
+        self.err: TextIO = sys.stderr
+        self.verbosity = verbosity
+        self.format = ("table" if self.out.isatty() else "jsonl") if format == "auto" else format
+
+    def result(self, result: Result, where: str) -> None:
+        """Prints a result: warnings and sentences, then the records; fails if it carries a gate that was not passed.
+
+        Raises:
+            QualityError: the gate, after everything was printed.
+        """
+        for text in result.warnings:
+            self.warn(text)
+        rows = result.table if self.format == "table" and result.table is not None else result.records
+        self.emit(rows)
+        for sentence in result.sentences:
+            self.say(sentence)
+        if result.gate:
+            raise QualityError(where, result.gate)
+
+    def emit(self, records: Iterable[Record]) -> None:
+        """Writes records to stdout in the chosen format, one at a time except in a table and in ``json``."""
+        from seqcli.core.rows import dumps
+
+        if self.format == "table":
+            self._table(list(records))
+        elif self.format == "json":
+            self.out.write("[\n" + ",\n".join(dumps(record) for record in records) + "\n]\n")
+        elif self.format == "csv":
+            self._csv(records)
+        else:
+            for record in records:
+                self.out.write(dumps(record) + "\n")
+        self.out.flush()
+
+    def say(self, text: str) -> None:
+        """A sentence for a person; silent with ``--quiet``."""
+        if self.verbosity >= 0:
+            self._line(text)
+
+    def detail(self, text: str) -> None:
+        """A sentence that only ``--verbose`` shows."""
+        if self.verbosity >= 1:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """A warning; also with ``--quiet``."""
+        self._line("warning: " + text, "yellow")
+
+    def error(self, error: SeqcliError) -> None:
+        """``error: where: what`` in one line, and the next command in another."""
+        self._line("error: " + " ".join(f"{error.where}: {error.what}".split()), "bold red")
+        if error.hint:
+            self._line("hint: " + error.hint, "cyan")
+
+    def hint(self, text: str) -> None:
+        """The next command to type; silent with ``--quiet``."""
+        if self.verbosity >= 0:
+            self._line("hint: " + text, "cyan")
+
+    def follow(self, work: Generator[Progress, None, T]) -> T:
+        """Runs work that reports its progress, and returns what it returns.
+
+        A bar on a terminal; elsewhere nothing, or with ``--verbose`` a plain line for each step that deserves one.
+        """
+        bar = _Bar(self.err) if self.verbosity >= 0 and _is_terminal(self.err) else None
+        try:
+            while True:
+                progress = next(work)
+                if bar:
+                    bar.show(progress)
+                elif progress.line:
+                    self.detail(f"{progress.stage} {progress.done}{f'/{progress.total}' if progress.total else ''}: {progress.text}")
+        except StopIteration as end:
+            finished: T = end.value
+            return finished
+        finally:
+            work.close()
+            if bar:
+                bar.close()
+
+    def _line(self, text: str, style: str = "") -> None:
+        colour = style and _has_colour(self.err)
+        self.err.write((f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colour else text) + "\n")
+        self.err.flush()
+
+    def _csv(self, records: Iterable[Record]) -> None:
+        from seqcli.core.rows import dumps
+
+        writer = None
+        for record in records:
+            if writer is None:
+                writer = csv.writer(self.out, lineterminator="\n")
+                writer.writerow(record.keys())
+            writer.writerow([_csv_cell(value, dumps) for value in record.values()])
+
+    def _table(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name, value in records[0].items():
+            table.add_column(name, justify="right" if isinstance(value, int | float) else "left", no_wrap=True)
+        for record in records:
+            table.add_row(*(_table_cell(value) for value in record.values()))
+        # A pipe has no width: a table that was asked for there is never cut.
+        width = None if self.out.isatty() else 1000
+        Console(file=self.out, width=width, highlight=False, markup=False).print(table)
+
+
+_STYLES = {"yellow": "33", "bold red": "1;31", "cyan": "36"}
+
+
+def _csv_cell(value: Any, dumps: Any) -> Any:
+    if value is None or (isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))):
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    return dumps(value) if isinstance(value, Mapping | list | tuple | bool) else value
+
+
+def _table_cell(value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1e5 else f"{value:,.0f}"
+    return " ".join(str(value).split(" ")) if not isinstance(value, list | tuple) else ", ".join(map(str, value))
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _has_colour(stream: TextIO) -> bool:
+    """NO_COLOR beats FORCE_COLOR beats the terminal (no-color.org, force-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal(stream)
+
+
+class _Bar:
+    """One line that says what is going on, how far it is, and how long it still takes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
+        self._progress = Progress(*columns, console=Console(file=stream), transient=True)
+        self._tasks: dict[str, Any] = {}
+        self._progress.start()
+
+    def show(self, progress: Progress) -> None:
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._progress.add_task(progress.stage, total=progress.total, text="")
+        self._progress.update(self._tasks[progress.stage], completed=progress.done, total=progress.total, text=progress.text)
+
+    def close(self) -> None:
+        self._progress.stop()

@@ -1,0 +1,221 @@
+"""Where a panel comes from: the ECB's rates, or a table of the user's."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+
+from seqcli.core import rows
+from seqcli.errors import InputError
+from seqcli.forecasting import calendar as calendars
+from seqcli.forecasting import rates
+from seqcli.forecasting.data import Floats, Panel
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table is read.
+
+    Arguments:
+        date_column: the column of dates; ``None``: ``date``, ``Date``, ``日付`` or the first column.
+        value_columns: the columns of values; empty: every other column of a wide table, the only other one of a long.
+        series_column: the column that names the series; its presence makes the table a long one.
+        input_format: csv, tsv, jsonl or parquet; ``None``: by suffix.
+        encoding: a codec's name, or ``auto``.
+        calendar: a key of ``calendar.CALENDARS``, or ``infer``.
+        transform: ``auto`` (log-returns of a positive series, differences of any other), ``log`` or ``difference``.
+    """
+
+    date_column: str | None = None
+    value_columns: tuple[str, ...] = ()
+    series_column: str | None = None
+    input_format: str | None = None
+    encoding: str = "auto"
+    calendar: str = "infer"
+    transform: str = "auto"
+
+
+@dataclass
+class _Series:
+    """One column of a table as it is read: dates that increase, values, and where each one stood."""
+
+    name: str
+    dates: list[datetime.date] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+
+    def add(self, date: datetime.date, value: float | None, row: int, source: str) -> None:
+        if self.dates and date <= self.dates[-1]:
+            what = "stands there twice" if date == self.dates[-1] else f"comes after {self.dates[-1]}"
+            raise InputError(f"{source}: row {row}", f"{date} {what}: dates must increase", "sort the table by date, one row a day")
+        self.dates.append(date)
+        self.values.append(float("nan") if value is None else value)
+        self.rows.append(row)
+
+
+def from_rates(
+    history: rates.History, pairs: Sequence[str], since: np.datetime64 | None = None, until: np.datetime64 | None = None
+) -> Panel:
+    """The crosses of the ECB's rates as a panel on TARGET's business days.
+
+    The currencies' own moves are read from the eight majors, so that a pair's forecast does not depend on which other
+    pairs were asked for.
+
+    Raises:
+        InputError: an unknown currency, or no rate between the two dates.
+    """
+    names = tuple("/".join(rates.split_pair(pair, history.currencies)) for pair in pairs)
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"--pair {twice[0]}", "given twice", None)
+    chosen = np.ones(len(history.dates), bool)
+    if since is not None:
+        chosen &= history.dates >= since
+    if until is not None:
+        chosen &= history.dates <= until
+    values = np.column_stack([history.cross(name) for name in names])
+    chosen &= ~np.isnan(values).all(axis=1)
+    if not chosen.any():
+        span = f"{history.dates[0]} to {history.dates[-1]}"
+        raise InputError("rates", f"none of {', '.join(names)} between {since or 'the beginning'} and {until or 'the end'}", f"the history goes from {span}")
+    where = np.flatnonzero(chosen)
+    stretch = slice(where[0], where[-1] + 1)
+    days = history.dates[stretch]
+    calendars.check("target", days, "rates")
+    dates = calendars.between("target", days[0], days[-1])
+    context = tuple(c for c in rates.MAJORS if c in history.currencies)
+    place = np.searchsorted(dates, days)
+    return Panel(
+        dates=dates,
+        names=names,
+        values=_spread(values[stretch], place, len(dates)),
+        calendar="target",
+        log=np.ones(len(names), bool),
+        currencies=context,
+        currency_logs=_spread(history.logs(context)[stretch], place, len(dates)),
+    )
+
+
+def from_table(
+    source: str,
+    options: TableOptions,
+    since: np.datetime64 | None = None,
+    until: np.datetime64 | None = None,
+    stdin: BinaryIO | None = None,
+) -> Panel:
+    """A user's table as a panel: wide (a column a series) or long (a row a value).
+
+    An empty cell, and a day that is not there, is a day without a value; nothing is filled in.
+
+    Raises:
+        InputError: a missing column, a date or number that cannot be read, dates out of order or twice, a zero in an
+            otherwise positive series, a day that the calendar does not have, or no values at all.
+    """
+    table = rows.read_table(source, input_format=options.input_format, encoding=options.encoding, stdin=stdin)
+    date_column = options.date_column or _date_column(table.columns)
+    rows.require(table, [date_column, *options.value_columns, *([options.series_column] if options.series_column else [])])
+    series = _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
+    series = [s for s in series if any(v == v for v in s.values)]
+    if not series:
+        raise InputError(table.name, "no values", "a table needs a column of dates and a column of numbers")
+    days = np.array(sorted({d for s in series for d in s.dates}), "datetime64[D]")
+    calendar = calendars.infer(days) if options.calendar == "infer" else options.calendar
+    calendars.check(calendar, days, table.name)
+    if since is not None:
+        days = days[days >= since]
+    if until is not None:
+        days = days[days <= until]
+    if not len(days):
+        raise InputError(table.name, f"no dates between {since or 'the beginning'} and {until or 'the end'}", None)
+    dates = calendars.between(calendar, days[0], days[-1])
+    values = np.full((len(dates), len(series)), np.nan)
+    for column, one in enumerate(series):
+        own = np.array(one.dates, "datetime64[D]")
+        inside = (own >= dates[0]) & (own <= dates[-1])
+        values[np.searchsorted(dates, own[inside]), column] = np.array(one.values)[inside]
+    kept = ~np.isnan(values).all(axis=0)
+    values, series = values[:, kept], [s for s, keep in zip(series, kept, strict=True) if keep]
+    names = tuple(s.name for s in series)
+    log = np.array([_is_log(s, options.transform, table.name) for s in series])
+    currencies, currency_logs = _currencies(names, values, log)
+    return Panel(dates, names, values, calendar, log, currencies, currency_logs)
+
+
+def _spread(values: Floats, place: np.ndarray, length: int) -> Floats:
+    out = np.full((length, values.shape[1]), np.nan)
+    out[place] = values
+    return out
+
+
+def _date_column(columns: Sequence[str]) -> str:
+    return next((c for c in columns if c.strip().lower() in ("date", "日付", "ds", "day", "timestamp")), columns[0])
+
+
+def _read_wide(table: rows.Table, date_column: str, options: TableOptions) -> list[_Series]:
+    names = options.value_columns or tuple(c for c in table.columns if c != date_column)
+    series = {name: _Series(name) for name in names}
+    for row in table:
+        date = rows.date(row, date_column)
+        for name, one in series.items():
+            one.add(date, rows.number(row, name, empty=None), row.number, table.name)
+    return list(series.values())
+
+
+def _read_long(table: rows.Table, date_column: str, options: TableOptions) -> list[_Series]:
+    key = options.series_column
+    assert key is not None
+    others = options.value_columns or tuple(c for c in table.columns if c not in (date_column, key))
+    if len(others) != 1:
+        raise InputError(table.name, f"which of {', '.join(others) or 'no column'} holds the value?", "name it with --value-column")
+    series: dict[str, _Series] = {}
+    for row in table:
+        name = rows.text(row, key)
+        one = series.setdefault(name, _Series(name))
+        one.add(rows.date(row, date_column), rows.number(row, others[0], empty=None), row.number, table.name)
+    return list(series.values())
+
+
+def _is_log(series: _Series, transform: str, source: str) -> bool:
+    if transform == "difference":
+        return False
+    values = np.array(series.values)
+    lowest = float(np.nanmin(values))
+    if lowest > 0 or (lowest < 0 and transform == "auto"):
+        return lowest > 0
+    row = series.rows[int(np.nanargmin(values))]
+    raise InputError(
+        f"{source}: row {row}: {series.name}",
+        f"{lowest:g} has no logarithm in an otherwise positive series",
+        "mend or empty the cell, or model differences with --transform difference",
+    )
+
+
+def _currencies(names: Iterable[str], values: Floats, log: np.ndarray) -> tuple[tuple[str, ...], Floats]:
+    """The currencies behind pairs such as ``USD/JPY``, each in units of the first one, where the pairs connect them.
+
+    Fewer than three currencies have no cross-section: the panel then has none.
+    """
+    pairs: Mapping[int, tuple[str, str]] = {
+        column: (sides[0], sides[1])
+        for column, name in enumerate(names)
+        if len(sides := name.split("/")) == 2 and log[column] and all(len(s) == 3 and s.isalpha() for s in sides)
+    }
+    known: dict[str, Floats] = {}
+    if pairs:
+        known[next(iter(pairs.values()))[0]] = np.zeros(len(values))
+    grown = True
+    while grown:
+        grown = False
+        for column, (base, quote) in pairs.items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                move = np.log(values[:, column])  # log of base in units of quote
+            if base in known and quote not in known:
+                known[quote], grown = known[base] - move, True
+            elif quote in known and base not in known:
+                known[base], grown = known[quote] + move, True
+    if len(known) < 3:
+        return (), np.empty((len(values), 0))
+    return tuple(known), np.column_stack(list(known.values()))

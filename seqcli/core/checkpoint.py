@@ -1,0 +1,287 @@
+"""The model folder: how a model lies on disk, written whole and read with suspicion.
+
+Only safetensors and JSON, nothing that runs on load. NumPy is imported when weights are read or written, PyTorch
+never: ``seqcli info`` reads JSON alone. Whoever changes the layout raises :data:`FORMAT` and keeps reading the old.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqcli import __version__
+from seqcli.core import files
+from seqcli.core.safe_formats import dump_json, dump_tensors, read_json, read_json_lines, read_tensors, tensor_shapes
+from seqcli.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+
+FORMAT = 1
+RETRAIN = "train it again, or copy the folder again from where it came"
+
+_WORD = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The paths of a model folder. ``path`` is the folder; nothing is read."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What made the model and how good it is; a folder with this file is a model."""
+        return self.path / "seqcli.json"
+
+    @property
+    def config(self) -> Path:
+        """All that rebuilds the net and the preprocessing."""
+        return self.path / "config.json"
+
+    @property
+    def weights(self) -> Path:
+        """The tensors; those of the recurrent encoder carry the prefix ``encoder.``."""
+        return self.path / "model.safetensors"
+
+    @property
+    def vocab(self) -> Path:
+        """A JSON list, index = id; only kinds that read text have one."""
+        return self.path / "vocab.json"
+
+    @property
+    def labels(self) -> Path:
+        """A JSON list, index = id; only classifiers have one."""
+        return self.path / "labels.json"
+
+    @property
+    def history(self) -> Path:
+        """One JSON line an epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """The model card, for people."""
+        return self.path / "README.md"
+
+    @property
+    def resume(self) -> Path:
+        """Where an unfinished training goes on; gone when it has ended."""
+        return self.path / "resume"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``seqcli.json`` says.
+
+    ``kind`` is one word (``forecaster``); ``created`` an ISO time; ``command`` what was typed; ``data`` holds at
+    least ``fingerprint`` and the span that was seen; ``metrics`` the records of the training report, baselines
+    included. ``id`` names these weights with this config; ``digests`` holds the SHA-256 of each tensor file.
+    Both are filled in by :func:`save`.
+    """
+
+    kind: str
+    created: str
+    command: str = ""
+    seed: int | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[Mapping[str, Any], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Refuse an output folder before hours are spent on a model that could not be saved there.
+
+    ``overwrite`` allows only what is a model or an unfinished training: never a folder of other things.
+    Raises ModelError, and MachineError when the place cannot be written to.
+    """
+    where, folder = str(path), ModelFolder(path)
+    files.recover(path)
+    if path.exists() and not path.is_dir():
+        raise ModelError(where, "is a file, not a folder", "choose another --out")
+    holds = sorted(child.name for child in path.iterdir()) if path.exists() else []
+    ours = folder.manifest.exists() or folder.resume.exists()
+    if resume:
+        if not folder.resume.is_dir():
+            what = "holds a finished model: nothing to resume" if ours else "holds no unfinished training"
+            raise ModelError(where, what, "start it without --resume")
+    elif holds and not overwrite:
+        hint = "--overwrite replaces it" + (", --resume goes on with it" if folder.resume.is_dir() else "")
+        raise (
+            ModelError(where, "already holds a model", hint if ours else None)
+            if ours
+            else ModelError(where, f"already holds other files ({holds[0]!r})", "choose another --out")
+        )
+    elif holds and not ours:
+        raise ModelError(
+            where,
+            f"holds other files than a model ({holds[0]!r}); --overwrite replaces models only",
+            "choose another --out",
+        )
+    if path.exists() and Path.cwd().is_relative_to(path.resolve()):
+        raise ModelError(where, "is the folder you stand in, which cannot be replaced", "choose a folder inside it")
+    files.check_writable(path)
+    files.check_writable(path.resolve().parent)
+
+
+def save(
+    path: Path,
+    manifest: Manifest,
+    *,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    history: Iterable[Mapping[str, Any]] = (),
+    card: str = "",
+    documents: Mapping[str, Any] | None = None,
+    extra_tensors: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    overwrite: bool = False,
+) -> Manifest:
+    """Write a model folder, whole or not at all, and return its manifest with ``id`` and ``digests`` filled in.
+
+    ``documents`` are further JSON files (``{"labels.json": [...]}``), ``extra_tensors`` further safetensors files
+    (``{"linear.safetensors": {...}}``). With ``overwrite`` the folder at ``path`` is replaced, its ``resume/`` with it.
+    Raises ModelError when ``path`` holds something and ``overwrite`` is false, MachineError on a full disk.
+    """
+    import hashlib  # 10 ms that ``info`` need not pay
+
+    weights = {"model.safetensors": tensors, **(extra_tensors or {})}
+    packed = {name: dump_tensors(value) for name, value in weights.items()}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
+    config_text = dump_json(dict(config))
+    identity = hashlib.sha256(config_text.encode() + "".join(digests.values()).encode()).hexdigest()[:12]
+    manifest = Manifest(
+        **{item.name: getattr(manifest, item.name) for item in fields(manifest)}
+        | {"id": identity, "digests": digests, "versions": _versions() | dict(manifest.versions), "format": FORMAT}
+    )
+    with files.new_folder(path, overwrite=overwrite) as new:
+        folder = ModelFolder(new)
+        for name, data in packed.items():
+            _inside(new, name).write_bytes(data)
+        for name, document in {folder.config.name: dict(config), **(documents or {})}.items():
+            _write(_inside(new, name), dump_json(document))
+        _write(folder.history, "".join(dump_json(dict(row), lines=True) for row in history))
+        _write(folder.card, card)
+        _write(folder.manifest, dump_json({"format": FORMAT, **asdict(manifest)}))  # the format first, for people
+    return manifest
+
+
+def peek(path: Path, kind: str | None = None) -> Manifest:
+    """Read what a model folder says about itself, without its weights and without NumPy.
+
+    With ``kind``, a model of another kind is refused. Raises ModelError when the folder is missing, damaged, made
+    by a newer seqcli, or of another kind.
+    """
+    folder = ModelFolder(path)
+    files.recover(path)
+    if not path.exists():
+        raise ModelError(str(path), "no such model folder", "train one, or check the path")
+    if not path.is_dir():
+        raise ModelError(str(path), "is a file, not a model folder", "give the folder that --out named")
+    if not folder.manifest.exists():
+        if folder.resume.is_dir():
+            raise ModelError(str(path), "its training was interrupted before a model was saved", "run it with --resume")
+        raise ModelError(str(path), "is not a model folder (it has no seqcli.json)", "give the folder that --out named")
+    raw = read_json(folder.manifest, dict)
+    version = raw.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        what = f"made by a newer seqcli (format {version}; this one reads up to {FORMAT})"
+        raise ModelError(str(path), what, "upgrade: pip install --upgrade seqcli")
+    manifest = _manifest(folder.manifest, raw)
+    if kind is not None and manifest.kind != kind:
+        raise ModelError(str(path), f"is a {manifest.kind}, not a {kind}", f"seqcli info {path} shows what it is for")
+    return manifest
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """Read ``config.json``; the room checks what it means. Raises ModelError."""
+    config: dict[str, Any] = read_json(ModelFolder(path).config, dict)
+    return config
+
+
+def load_list(path: Path, name: str) -> list[str]:
+    """Read ``vocab.json`` or ``labels.json``: a list of strings, index = id. Raises ModelError."""
+    values: list[str] = read_json(_inside(path, name), list)
+    if not all(isinstance(value, str) for value in values):
+        raise ModelError(str(path / name), "is not a list of strings", RETRAIN)
+    return values
+
+
+def load_history(path: Path) -> list[dict[str, Any]]:
+    """Read ``history.jsonl``, a dict an epoch. Raises ModelError."""
+    return read_json_lines(ModelFolder(path).history)
+
+
+def load_tensors(
+    path: Path, name: str = "model.safetensors", *, expected: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, np.ndarray]:
+    """Read the tensors of a model folder as writable arrays, without PyTorch.
+
+    The header is checked against the size of the file before memory is taken; with ``expected`` (name to shape, as
+    the config implies them) also against the net. The digest that was recorded at saving must match, and every
+    number must be finite. Raises ModelError.
+    """
+    file = _inside(path, name)
+    if expected is not None:
+        _compare(file, tensor_shapes(file), expected)
+    digest = peek(path).digests.get(name)
+    return read_tensors(file, sha256=digest)
+
+
+def _compare(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            seen = f"has shape {list(found[name])}" if name in found else "is missing"
+            wanted = f"config.json wants {list(expected[name])}" if name in expected else "config.json knows none"
+            raise ModelError(str(file), f"tensor {name!r} {seen}, {wanted}", RETRAIN)
+
+
+def _manifest(file: Path, raw: Mapping[str, Any]) -> Manifest:
+    def take(key: str, kinds: type | tuple[type, ...], default: Any = None) -> Any:
+        value = raw.get(key, default)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ModelError(str(file), f"{key!r} is {str(value)[:60]!r}", RETRAIN)
+        return value
+
+    version, kind = take("format", int), take("kind", str)
+    if version < 1:
+        raise ModelError(str(file), f"'format' is {version}", RETRAIN)
+    if not _WORD.fullmatch(kind):
+        raise ModelError(str(file), f"'kind' is {kind[:60]!r}", RETRAIN)
+    metrics = take("metrics", list, [])
+    if not all(isinstance(row, dict) for row in metrics):
+        raise ModelError(str(file), "'metrics' is not a list of records", RETRAIN)
+    return Manifest(
+        kind=kind,
+        created=take("created", str, ""),
+        command=take("command", str, ""),
+        seed=take("seed", (int, type(None))),
+        data=take("data", dict, {}),
+        metrics=tuple(metrics),
+        versions=take("versions", dict, {}),
+        id=take("id", str, ""),
+        digests=take("digests", dict, {}),
+        format=version,
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"seqcli": __version__, "python": sys.version.split()[0]}
+    return versions | {name: str(sys.modules[name].__version__) for name in ("numpy", "torch") if name in sys.modules}
+
+
+def _inside(path: Path, name: str) -> Path:
+    """A file of the folder; the name comes from our code, a path in it would be a bug."""
+    assert Path(name).name == name, name
+    return path / name
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))

@@ -1,17 +1,27 @@
 """``python -m seqcli`` and the ``seqcli`` command."""
 
 import sys
+from typing import Any
+
+
+def load() -> Any:
+    """The app with every command registered; the modules' order is the reading order of the help."""
+    from seqcli.cli import app, forecasting, models  # noqa: F401  importing them registers their commands
+
+    return app.app
+
+
+def commands() -> list[str]:
+    """The names of all commands, in reading order."""
+    return [command.name for command in load().registered_commands]
 
 
 def main() -> None:
-    """Runs the command line; the encoding of a pipe is always UTF-8, whatever the locale (cron's is C)."""
-    for stream in (sys.stdout, sys.stderr):
+    """Runs the command line; a pipe always carries UTF-8, whatever the locale (cron's is C)."""
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if not stream.isatty() and hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape" if stream is sys.stdout else "backslashreplace")
-    from seqcli.cli.app import app
-    from seqcli.cli import forecasting, models  # noqa: F401  each registers its commands
-
-    app()
+            stream.reconfigure(encoding="utf-8", errors=errors)
+    load()()
 
 
 if __name__ == "__main__":

@@ -117,9 +117,9 @@ def frame(
 
     Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
     """
-    from seqcli.core import settings
+    pass
 
-    ctx.default_map = settings.default_map(app_commands(), os.getcwd(), os.environ)
+    ctx.default_map = {}
 
 
 def app_commands() -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from seqcli.core import rows
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import calendar as calendars
 from seqcli.forecasting import rates
 from seqcli.forecasting.data import Floats, Panel
@@ -48,13 +48,48 @@ class _Series:
     values: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
 
-    def add(self, date: datetime.date, value: float | None, row: int, source: str) -> None:
+    def add(self, date: datetime.date, value: float, row: int, source: str) -> None:
         if self.dates and date <= self.dates[-1]:
             what = "stands there twice" if date == self.dates[-1] else f"comes after {self.dates[-1]}"
             raise InputError(f"{source}: row {row}", f"{date} {what}: dates must increase", "sort the table by date, one row a day")
         self.dates.append(date)
-        self.values.append(float("nan") if value is None else value)
+        self.values.append(value)
         self.rows.append(row)
+
+
+def panel(
+    source: str | None,
+    pairs: Sequence[str] | None,
+    options: TableOptions,
+    since: str | None = None,
+    until: str | None = None,
+) -> Panel:
+    """The panel that a command works on: of ``source`` if there is one, else of the ECB's rates.
+
+    Raises:
+        UsageError: a date that cannot be read, or options of a table without one.
+        InputError: see ``from_table`` and ``from_rates``.
+    """
+    first, last = day("--since", since), day("--until", until)
+    if source is not None:
+        if pairs:
+            options = replace(options, value_columns=(*options.value_columns, *pairs))
+        return from_table(source, options, first, last)
+    return from_rates(rates.load(), pairs or rates.CROSSES, first, last)
+
+
+def day(option: str, value: str | None) -> np.datetime64 | None:
+    """An option's date.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if value is None:
+        return None
+    try:
+        return np.datetime64(rows.to_date(value))
+    except ValueError as problem:
+        raise UsageError(f"{option} {value}", str(problem), "write dates as 2024-06-28") from None
 
 
 def from_rates(
@@ -104,7 +139,7 @@ def from_table(
     options: TableOptions,
     since: np.datetime64 | None = None,
     until: np.datetime64 | None = None,
-    stdin: BinaryIO | None = None,
+    stdin: io.BufferedIOBase | None = None,
 ) -> Panel:
     """A user's table as a panel: wide (a column a series) or long (a row a value).
 
@@ -114,9 +149,13 @@ def from_table(
         InputError: a missing column, a date or number that cannot be read, dates out of order or twice, a zero in an
             otherwise positive series, a day that the calendar does not have, or no values at all.
     """
-    table = rows.read_table(source, input_format=options.input_format, encoding=options.encoding, stdin=stdin)
-    date_column = options.date_column or _date_column(table.columns)
-    rows.require(table, [date_column, *options.value_columns, *([options.series_column] if options.series_column else [])])
+    kind = options.input_format or ("csv" if source == "-" else None)
+    table = rows.read_table(source, input_format=kind, encoding=options.encoding, stdin=stdin)
+    date_column = table.require(options.date_column or _date_column(table.columns), "--date-column")
+    for column in options.value_columns:
+        table.require(column, "--value-column")
+    if options.series_column:
+        table.require(options.series_column, "--series-column")
     series = _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
     series = [s for s in series if any(v == v for v in s.values)]
     if not series:
@@ -160,7 +199,7 @@ def _read_wide(table: rows.Table, date_column: str, options: TableOptions) -> li
     for row in table:
         date = rows.date(row, date_column)
         for name, one in series.items():
-            one.add(date, rows.number(row, name, empty=None), row.number, table.name)
+            one.add(date, rows.number(row, name), row.number, table.name)
     return list(series.values())
 
 
@@ -174,7 +213,7 @@ def _read_long(table: rows.Table, date_column: str, options: TableOptions) -> li
     for row in table:
         name = rows.text(row, key)
         one = series.setdefault(name, _Series(name))
-        one.add(rows.date(row, date_column), rows.number(row, others[0], empty=None), row.number, table.name)
+        one.add(rows.date(row, date_column), rows.number(row, others[0]), row.number, table.name)
     return list(series.values())
 
 

@@ -1,0 +1,49 @@
+# Everything runs from an empty machine: the virtual environment is made when it is not there or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+DEVELOPED := $(VENV)/developed
+
+.PHONY: demo test lint docs bench clean help
+
+help:
+	@echo "make demo   install, train a small model on the ECB's rates, print tomorrow's forecast"
+	@echo "make test   run the tests        make lint   check style, types and imports"
+	@echo "make docs   write docs/cli.md    make bench  measure, beside the peers (long)"
+	@echo "make clean  remove what these made"
+
+$(VENV)/made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt $(VENV)/made
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEVELOPED): pyproject.toml constraints.txt $(VENV)/made
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(INSTALLED)
+
+demo: $(INSTALLED)
+	$(BIN)/seqcli train-forecast --quick --out demo/fx --overwrite --format table
+	$(BIN)/seqcli forecast demo/fx --pair USD/JPY --pair EUR/USD --format table
+
+test: $(DEVELOPED)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(DEVELOPED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/generate.py
+
+bench: $(INSTALLED)
+	benchmarks/run.sh
+
+clean:
+	rm -rf $(VENV) .venv-peers demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

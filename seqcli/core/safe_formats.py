@@ -96,10 +96,10 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(entry["shape"]) for name, entry in header.items()}
 
 
-def read_tensors(path: Path, *, sha256: str | None = None) -> dict[str, np.ndarray]:
+def read_tensors(path: Path, *, sha256: str | None = None, finite: bool = True) -> dict[str, np.ndarray]:
     """Read a safetensors file as writable arrays, after :func:`tensor_shapes` has checked it.
 
-    ``sha256``, when given, must be the file's; every number must be finite. Raises ModelError.
+    ``sha256``, when given, must be the file's; with ``finite``, every number must be. Raises ModelError.
     """
     import hashlib
 
@@ -115,7 +115,7 @@ def read_tensors(path: Path, *, sha256: str | None = None) -> dict[str, np.ndarr
         tensors: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
         raise ModelError(str(path), f"is damaged ({error})", HINT) from error
-    for name, array in tensors.items():
+    for name, array in tensors.items() if finite else ():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             _refuse(path, f"tensor {name[:60]!r} holds NaN or infinity")
     return tensors

@@ -167,11 +167,12 @@ def _delimited(lines: Lines, delimiter: str) -> tuple[tuple[str, ...], Iterator[
         raise InputError(lines.name, "is empty")
     if delimiter == "," and ";" in head and "," not in head:
         delimiter = ";"
+    number = lines.number
     reader = csv.reader(itertools.chain([head], lines), delimiter=delimiter, strict=True)
     try:
         columns = tuple(column.strip() for column in next(reader))
     except csv.Error as problem:
-        raise _malformed(lines.name, 1, problem) from None
+        raise _malformed(lines.name, number, problem) from None
     _once_each(lines.name, columns)
     return columns, _delimited_rows(lines, columns, reader)
 
@@ -340,7 +341,8 @@ def to_date(value: object) -> datetime.date:
             raise ValueError("no such day") from None
     if _DAY_OR_MONTH_FIRST.fullmatch(text):
         raise ValueError("day first or month first?")
-    raise ValueError("no date" if value is None or text.casefold() in _MISSING else "not a date")
+    missing = value is None or (isinstance(value, str) and text.casefold() in _MISSING)
+    raise ValueError("no date" if missing else "not a date")
 
 
 def text(row: Row, column: str) -> str:

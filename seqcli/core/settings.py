@@ -43,8 +43,10 @@ class Settings:
     values: Mapping[str, object]
 
     def defaults(self, commands: Mapping[str, Sequence[Option]]) -> dict[str, dict[str, object]]:
-        """Defaults by command and parameter. A key at the top holds for every command that has the option, one in the
-        command's own table, such as ``[train-forecast]``, for that command alone, and wins. ``-`` and ``_`` are the same.
+        """Defaults by command and parameter.
+
+        A key at the top holds for every command that has the option; one in a command's own table, such as
+        ``[train-forecast]``, for that command alone, and wins. Keys may be written with ``-`` or ``_``.
 
         Arguments:
             commands: the options of each command.

@@ -346,19 +346,18 @@ def to_date(value: object) -> datetime.date:
 
 
 def text(row: Row, column: str) -> str:
-    """The value as text: a string as it stands, a number as JSON writes it, a missing value as an empty string.
+    """The value as text: a string as it stands, a number as JSON writes it, a missing value (NaN too) as an empty string.
 
     Raises:
         InputError: it is a list or a record.
     """
     value = row.values.get(column)
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
     if isinstance(value, list | dict | bytes):
         raise InputError(row.where(column), f"not text: {_shown(value)}")
-    return dumps(value).strip('"')
+    written = plain(value)
+    if written is None:
+        return ""
+    return written if isinstance(written, str) else json.dumps(written)
 
 
 def dumps(record: object) -> str:

@@ -368,7 +368,7 @@ def test_every_iso_date_is_itself(day: datetime.date) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("雨", "雨"), (None, ""), (1.5, "1.5"), (True, "true"), (datetime.date(2024, 6, 8), "2024-06-08")],
+    [("雨", "雨"), (None, ""), (math.nan, ""), (1.5, "1.5"), (True, "true"), (datetime.date(2024, 6, 8), "2024-06-08")],
 )
 def test_text_is_read_as_it_would_be_written(value: object, expected: str) -> None:
     assert rows.text(cell(value), "rate") == expected

@@ -90,7 +90,9 @@ class RecurrentEncoder(nn.Module):
             state: the state an earlier call returned, to go on from there: h, and c for the LSTM, each
                 ``(layers·directions, b, h)``; zeros if absent.
             lengths: ``(b,)`` integers, the number of real steps of each row, 1 to t; what comes after is padding, does
-                not influence anything, and has outputs of zero. Best kept on the CPU. Absent: every row is full.
+                not influence anything, and has outputs of zero. Best kept on the CPU. Absent: every row is full. Who
+                reads in one direction, and neither the state nor the outputs at the padding, does not need lengths;
+                and batches of one length, or without lengths, are up to ten times faster for the LSTM on a CPU.
 
         Returns:
             ``(b, t, directions·h)``, and the state after each row's last real step.
@@ -98,7 +100,7 @@ class RecurrentEncoder(nn.Module):
         steps = x.shape[1]
         directions = 2 if self.config.bidirectional else 1
         sequence: Tensor | PackedSequence = x  # (b, t, f)
-        if lengths is not None:
+        if lengths is not None and bool((lengths != steps).any()):
             sequence = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)  # (Σ lengths, f)
         ends: list[State] = []
         for k, layer in enumerate(self.layers):
@@ -106,8 +108,9 @@ class RecurrentEncoder(nn.Module):
                 sequence = self._drop(sequence)
             begin = None
             if state is not None:
-                begin = tuple(s[k * directions : (k + 1) * directions] for s in state)  # each (d, b, h)
-            sequence, end = layer(sequence, _to_torch(begin))  # (b, t, d·h)
+                own = tuple(s[k * directions : (k + 1) * directions].contiguous() for s in state)  # each (d, b, h)
+                begin = own if len(own) == 2 else own[0]  # PyTorch wants a bare h where there is no cell
+            sequence, end = layer(sequence, begin)  # (b, t, d·h)
             ends.append(end if isinstance(end, tuple) else (end,))
         if isinstance(sequence, PackedSequence):
             sequence, _ = pad_packed_sequence(sequence, batch_first=True, total_length=steps)  # (b, t, d·h)
@@ -118,11 +121,6 @@ class RecurrentEncoder(nn.Module):
             return sequence._replace(data=self.dropout(sequence.data))
         dropped: Tensor = self.dropout(sequence)
         return dropped
-
-
-def _to_torch(state: State | None) -> Tensor | State | None:
-    """PyTorch wants a bare h where the state is h alone."""
-    return state[0] if state is not None and len(state) == 1 else state
 
 
 def detach_state(state: State) -> State:

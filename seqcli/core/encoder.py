@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from seqcli.core.equations import CELLS, GRU, LSTM, Array, Cell, State
 from seqcli.errors import ModelError, UsageError
 
 CellName = Literal["rnn", "gru", "lstm"]
+Lengths = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,11 @@ class Encoder:
             start = f"{prefix}layers.{len(layers)}."
             endings = ["_l0", "_l0_reverse"] if f"{start}weight_ih_l0_reverse" in tensors else ["_l0"]
             layers.append(tuple(_read_cell(tensors, start, ending, CELLS[cell], dtype) for ending in endings))
-        for below, above in pairwise(layers):
-            if above[0].W.shape[1] != sum(part.hidden_size for part in below):
-                raise ModelError(f"{prefix}layers", "one layer's output has not the size of the next one's input")
+        first = layers[0][0]
+        for k, layer in enumerate(layers):
+            inputs = first.W.shape[1] if k == 0 else len(layers[0]) * first.hidden_size
+            if len(layer) != len(layers[0]) or any(cell.W.shape != (len(first.W), inputs) for cell in layer):
+                raise ModelError(f"{prefix}layers.{k}", "this layer does not fit the ones below it")
         return cls(tuple(layers))
 
     @property
@@ -101,7 +103,7 @@ class Encoder:
         """Features of one output step: the hidden units of both directions."""
         return sum(cell.hidden_size for cell in self.layers[-1])
 
-    def forward(self, x: Array, state: State | None = None, lengths: Array | None = None) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State | None = None, lengths: Lengths | None = None) -> tuple[Array, State]:
         """Encodes a batch of sequences.
 
         Arguments:
@@ -115,54 +117,67 @@ class Encoder:
             ``(b, t, directions·h)``, and the state after each row's last real step.
         """
         batch, steps, _ = x.shape
-        first = self.layers[0][0]
+        kind = self.layers[0][0]
+        x = x.astype(kind.W.dtype, copy=False)
+        begins = None if state is None else tuple(s.astype(kind.W.dtype, copy=False) for s in state)
         order, active = None, None
-        if lengths is not None:
+        if lengths is not None:  # the longest first, so that the rows still running are always the first ones
             if lengths.shape != (batch,) or lengths.min() < 1 or lengths.max() > steps:
                 raise ValueError(f"lengths must be {batch} numbers from 1 to {steps}, not {lengths}")
-            order = np.argsort(-lengths, kind="stable")
-            x = x[order]
+            order = np.argsort(lengths)[::-1]
+            x, begins = x[order], begins and tuple(s[:, order] for s in begins)
             active = (lengths[:, None] > np.arange(steps)).sum(axis=0).tolist()
-        columns = x.astype(first.W.dtype, copy=False).transpose(1, 2, 0)  # (t, f, b)
+        columns = x.transpose(1, 2, 0)  # (t, f, b)
         ends: list[State] = []
         for layer in self.layers:
             parts = []
             for cell, reverse in zip(layer, (False, True), strict=False):
-                begin = None
-                if state is not None:
-                    begin = tuple((s[len(ends)] if order is None else s[len(ends)][order]).T for s in state)
-                outputs, end = cell.forward(columns, begin, active, reverse)
-                parts.append(outputs)
+                begin = begins and tuple(s[len(ends)].T for s in begins)  # each (h, b)
+                part, end = cell.forward(columns, begin, active, reverse)
+                parts.append(part)
                 ends.append(end)
             columns = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)  # (t, directions·h, b)
-        outputs = np.ascontiguousarray(columns.transpose(2, 0, 1))  # (b, t, directions·h)
-        final = tuple(np.stack([end[k].T for end in ends]) for k in range(first.states))
+        outputs = _to_rows(columns)  # (b, t, directions·h)
+        final = tuple(np.stack([end[k].T for end in ends]) for k in range(kind.states))
         if order is not None:
             back = np.argsort(order)
             outputs, final = outputs[back], tuple(s[:, back] for s in final)
         return outputs, final
 
 
+def _to_rows(columns: Array) -> Array:
+    """``(t, h, b)`` → ``(b, t, h)`` in memory, not only as a view: whatever comes next multiplies rows by matrices."""
+    steps, size, batch = columns.shape
+    flat = columns.reshape(steps * size, batch)
+    rows = np.empty((batch, steps * size), columns.dtype)
+    for start in range(0, len(flat), 256):  # a block at a time stays in the cache: over twice as fast as all at once
+        rows[:, start : start + 256] = flat[start : start + 256].T
+    return rows.reshape(batch, steps, size)
+
+
 def _read_cell(tensors: Mapping[str, Array], start: str, ending: str, kind: type[Cell], dtype: DTypeLike) -> Cell:
     """One layer in one direction, from PyTorch's names and order of gates to ours."""
 
-    def read(name: str, *shape: int) -> Array:
-        tensor = tensors.get(f"{start}{name}{ending}")
+    def read(name: str, *shape: int | None) -> Array:
+        name = f"{start}{name}{ending}"
+        tensor = tensors.get(name)
         if tensor is None:
-            raise ModelError(f"{start}{name}{ending}", "this tensor is missing from the model")
-        if (shape and tensor.shape != shape) or not tensor.ndim:
-            raise ModelError(f"{start}{name}{ending}", f"has shape {tensor.shape}, not {shape}")
-        return tensor.astype(dtype)
+            raise ModelError(name, "this tensor is missing from the model")
+        if tensor.ndim != len(shape) or any(w not in (None, n) for w, n in zip(shape, tensor.shape, strict=True)):
+            wanted = " × ".join("any" if w is None else str(w) for w in shape)
+            raise ModelError(name, f"this tensor has the shape {tensor.shape}, not {wanted}")
+        return tensor.astype(dtype, copy=False)
 
-    W = read("weight_ih")
-    rows, size = W.shape[0], W.shape[0] // kind.gates
-    U = read("weight_hh", kind.gates * size, size)
+    size = len(read("weight_hh", None, None)) // kind.gates
+    rows = kind.gates * size
+    W, U = read("weight_ih", rows, None), read("weight_hh", rows, size)
     b_ih, b_hh = read("bias_ih", rows), read("bias_hh", rows)
     if kind is GRU:  # the bias inside the reset gate stays apart
-        b_ih[: 2 * size] += b_hh[: 2 * size]
-        return GRU(W, U, b_ih, b_hh[2 * size :])
+        r_and_z, n = slice(2 * size), slice(2 * size, None)
+        return GRU(W, U, np.concatenate([b_ih[r_and_z] + b_hh[r_and_z], b_ih[n]]), b_hh[n])
     b = b_ih + b_hh
     if kind is LSTM:  # PyTorch's order is i, f, g, o; ours puts the three sigmoids side by side
-        order = np.concatenate([np.arange(2 * size), np.arange(3 * size, 4 * size), np.arange(2 * size, 3 * size)])
+        i, f, g, o = np.split(np.arange(4 * size), 4)
+        order = np.concatenate([i, f, o, g])
         W, U, b = W[order], U[order], b[order]
     return kind(W, U, b)

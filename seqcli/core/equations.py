@@ -1,18 +1,18 @@
 """RNN, LSTM and GRU in NumPy, written as a course writes them: forwards, and the δ recursions backwards.
 
-A sequence of the batch is a **column**, so the code reads like the equations: ``W @ x + U @ h + b``. Time comes first:
-inside a cell every array is ``(time, features, batch)``. Only ``encoder.py``, which stacks cells, speaks the
+A sequence of the batch is a **column**, so that the code reads like the equations: ``W @ x + U @ h + b``. Time comes
+first: inside a cell every array is ``(time, features, batch)``. Only ``encoder.py``, which stacks cells, speaks the
 ``(batch, time, feature)`` of the rest of the program.
 
-This file never imports PyTorch. It predicts from the weights that ``cells.py`` trained, in less time than PyTorch takes
-to import, and the tests hold both files equal. To follow back-propagation through time, read `RNN`, then `LSTM`,
-then `GRU`: each class holds the step forwards, and below it the same step backwards.
+This file never imports PyTorch. It predicts from the weights that ``cells.py`` trained, often before PyTorch would have
+been imported, and the tests hold the two equal. To follow back-propagation through time, read `RNN`, then `LSTM`, then
+`GRU`: each class holds one step forwards and, below it, the same step backwards.
 
 References:
-    Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors. Nature 323.
+    Elman (1990), Finding structure in time. Cognitive Science 14(2).
     Werbos (1990), Backpropagation through time: what it does and how to do it. Proceedings of the IEEE 78(10).
     Hochreiter & Schmidhuber (1997), Long short-term memory. Neural Computation 9(8).
-    Gers, Schmidhuber & Cummins (2000), Learning to forget. Neural Computation 12(10).
+    Gers, Schmidhuber & Cummins (2000), Learning to forget: continual prediction with LSTM. Neural Computation 12(10).
     Cho et al. (2014), Learning phrase representations using RNN encoder-decoder. EMNLP; arXiv:1406.1078.
 """
 
@@ -20,16 +20,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]  # float32 or float64: a file of weights decides
+Array = NDArray[np.floating[Any]]  # float32 or float64: the weights decide
 State = tuple[Array, ...]  # (h,) or, for the LSTM, (h, c)
 
-_BLOCK_BYTES = 1 << 20  # inputs are projected in blocks of steps that stay in the cache, however long the sequence
+_BLOCK_BYTES = 1 << 20  # inputs are projected a block of steps at a time, which stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,12 @@ def sigmoid_(a: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Cell(ABC):
-    """One layer in one direction: the weights, and the walk over time that all cells share.
+    """One layer in one direction: its weights, and the walk over time that all cells share.
 
     Arguments:
-        W: ``(gates·h, f)``; what the input does to each gate, one block of h rows a gate.
-        U: ``(gates·h, h)``; what the previous hidden state does to each gate.
-        b: ``(gates·h,)``; the biases.
+        W: ``(gates·h, f)``, what the input does to each gate; one block of h rows a gate.
+        U: ``(gates·h, h)``, what the previous hidden state does to each gate.
+        b: ``(gates·h,)``, the biases.
     """
 
     W: Array
@@ -80,10 +80,14 @@ class Cell(ABC):
         """Units of the layer, h."""
         return int(self.U.shape[1])
 
+    def zero_state(self, batch: int) -> State:
+        """The state before the first step where none is given: ``states`` arrays of zeros, ``(h, b)``."""
+        return tuple(np.zeros((self.hidden_size, batch), self.W.dtype) for _ in range(self.states))
+
     def project(self, x: Array) -> Array:
-        """W x_t + b for every step at once: ``(t, f, b)`` → ``(t, gates·h, b)``. It waits for no state."""
+        """W x_t + b for many steps at once, since it waits for no state: ``(t, f, b)`` → ``(t, gates·h, b)``."""
         t, f, b = x.shape
-        if b == 1:  # one matrix product instead of t products of a matrix and a vector: reads W once, not t times
+        if b == 1:  # one product of matrices instead of t of a matrix and a vector: W is read once, not t times
             p = x.reshape(t, f) @ self.W.T  # (t, gates·h)
             p += self.b
             return p.reshape(t, -1, 1)
@@ -93,32 +97,28 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, p: Array, state: State) -> State:
-        """One step in time: the new state, whose first array is also the output.
+        """One step in time: the new state, whose first array is also the output. Nothing given is changed.
 
         Arguments:
-            p: ``(gates·h, b)``, this step's `project`-ed input. It is left as it was.
-            state: arrays ``(h, b)``, left as they were.
+            p: ``(gates·h, b)``, this step's `project`-ed input.
+            state: arrays ``(h, b)``.
         """
-
-    def zero_state(self, batch: int) -> State:
-        """The state before the first step where none is given: ``states`` arrays of zeros ``(h, b)``."""
-        return tuple(np.zeros((self.hidden_size, batch), self.W.dtype) for _ in range(self.states))
 
     def forward(
         self, x: Array, state: State | None = None, active: Sequence[int] | None = None, reverse: bool = False
     ) -> tuple[Array, State]:
-        """Walks over a sequence: outputs ``(t, h, b)``, and the state after the last step.
+        """Walks over a sequence: the outputs ``(t, h, b)``, and the state after the last step.
 
         Arguments:
             x: ``(t, f, b)``.
             state: where to begin, arrays ``(h, b)``; zeros if absent.
-            active: for a padded batch, sorted from the longest row to the shortest: how many rows still have a real
-                step at t. A row that has none is left out: its state stays where its last real step put it.
-            reverse: walk from the last step to the first. Rows join in as their last real step comes.
+            active: for a padded batch, sorted from the longest row to the shortest: how many rows have a real step at
+                t. The others are left out of the step: their outputs are 0 and their states stay as they are.
+            reverse: walk from the last step to the first.
         """
         steps, _, batch = x.shape
         outputs = np.zeros((steps, self.hidden_size, batch), self.W.dtype)
-        state = self.zero_state(batch) if state is None else tuple(s.astype(self.W.dtype) for s in state)
+        state = state or self.zero_state(batch)
         size = max(1, _BLOCK_BYTES // max(1, self.b.nbytes * batch))
         starts = range(0, steps, size)
         for start in reversed(starts) if reverse else starts:
@@ -126,45 +126,44 @@ class Cell(ABC):
             times = range(len(projected))
             for i in reversed(times) if reverse else times:
                 n = batch if active is None else active[start + i]
-                new = self.step(projected[i][:, :n], tuple(s[:, :n] for s in state))
-                outputs[start + i, :, :n] = new[0]
-                for kept, value in zip(state, new, strict=True):
-                    kept[:, :n] = value
+                if n == batch:
+                    state = self.step(projected[i], state)
+                    outputs[start + i] = state[0]
+                else:
+                    new = self.step(projected[i, :, :n], tuple(s[:, :n] for s in state))
+                    outputs[start + i, :, :n] = new[0]
+                    state = tuple(np.concatenate([v, s[:, n:]], axis=1) for v, s in zip(new, state, strict=True))
         return outputs, state
 
     @abstractmethod
     def backward(self, x: Array, errors: Array, state: State | None = None, last: State | None = None) -> Gradients:
-        """Back-propagation through time (Werbos 1990): from the error at every output to the gradient of every input.
+        """Back-propagation through time (Werbos 1990), for a batch without padding that `forward` read from its start.
 
-        The gates are worked out again from the outputs, all steps at once, so that `forward` need not remember them.
+        `forward` remembers no gates, so that predicting costs no memory: they are worked out again from its outputs,
+        for all steps at once.
 
         Arguments:
-            x: ``(t, f, b)``, as given to `forward`.
-            errors: ``(t, h, b)``, e_t = ∂L/∂h_t as far as L reads the output h_t directly.
-            state: the state that `forward` began with; zeros if absent.
-            last: ∂L/∂(state after the last step), arrays ``(h, b)``; zeros if absent.
+            x: ``(t, f, b)``.
+            errors: ``(t, h, b)``, e_t: ∂L/∂h_t as far as L reads the output h_t itself.
+            state: where `forward` began; zeros if absent.
+            last: ∂L/∂(state after the last step) from whatever goes on from there, arrays ``(h, b)``; zeros if absent.
         """
 
-    def _previous(self, first: Array, outputs: Array) -> Array:
-        """h_{t-1} for every t: ``(t, h, b)``."""
-        return np.concatenate([first[None], outputs[:-1]])
+    def _gradients(self, x: Array, before: Array, delta: Array, state: State) -> Gradients:
+        """From δ_t to the gradients, wherever a_t = W x_t + U h_{t-1} + b.
 
-    def _gradients(self, x: Array, h: Array, delta: Array, state: State) -> Gradients:
-        """From δ_t to the gradients, where a_t = W x_t + U h_{t-1} + b holds for every gate.
-
-        ∂L/∂W = Σ_t δ_t x_tᵀ,  ∂L/∂U = Σ_t δ_t h_{t-1}ᵀ,  ∂L/∂b = Σ_t δ_t,  ∂L/∂x_t = Wᵀ δ_t; Σ runs over the batch too.
+        ∂L/∂x_t = Wᵀ δ_t,  ∂L/∂W = Σ_t δ_t x_tᵀ,  ∂L/∂U = Σ_t δ_t h_{t-1}ᵀ,  ∂L/∂b = Σ_t δ_t.
         """
-        return Gradients(
-            x=self.W.T @ delta,
-            W=_outer(delta, x),
-            U=_outer(delta, h),
-            b=delta.sum(axis=(0, 2)),
-            state=state,
-            delta=delta,
-        )
+        dW, dU, db = _sum_outer(delta, x), _sum_outer(delta, before), delta.sum(axis=(0, 2))
+        return Gradients(x=self.W.T @ delta, W=dW, U=dU, b=db, state=state, delta=delta)
 
 
-def _outer(left: Array, right: Array) -> Array:
+def _one_earlier(first: Array, later: Array) -> Array:
+    """What stood one step before each step, such as h_{t-1} for every h_t: ``(t, h, b)``."""
+    return np.concatenate([first[None], later[:-1]])
+
+
+def _sum_outer(left: Array, right: Array) -> Array:
     """Σ_t left_t right_tᵀ, over the batch too: ``(t, m, b)``, ``(t, n, b)`` → ``(m, n)``."""
     return np.tensordot(left, right, axes=((0, 2), (0, 2)))
 
@@ -204,7 +203,7 @@ class RNN(Cell):
         for t in reversed(range(len(x))):
             delta[t] = (errors[t] + from_next) * slope[t]
             from_next = self.U.T @ delta[t]
-        return self._gradients(x, self._previous(h0, h), delta, (from_next,))
+        return self._gradients(x, _one_earlier(h0, h), delta, (from_next,))
 
 
 class LSTM(Cell):
@@ -241,8 +240,9 @@ class LSTM(Cell):
         size = len(h)
         a = self.U @ h
         a += p
-        i, f, o = np.split(sigmoid_(a[: 3 * size]), 3)
-        g = np.tanh(a[3 * size :], out=a[3 * size :])
+        sigmoid_(a[: 3 * size])
+        np.tanh(a[3 * size :], out=a[3 * size :])
+        i, f, o, g = a[:size], a[size : 2 * size], a[2 * size : 3 * size], a[3 * size :]
         c = f * c
         i *= g
         c += i
@@ -255,7 +255,7 @@ class LSTM(Cell):
         h0, c0 = state or self.zero_state(x.shape[2])
         from_next, kappa_f = last or self.zero_state(x.shape[2])  # Uᵀ δ_{t+1} and κ_{t+1} ⊙ f_{t+1}
         h, _ = self.forward(x, (h0, c0))
-        before = self._previous(h0, h)
+        before = _one_earlier(h0, h)
         size = self.hidden_size
         a = self.project(x) + self.U @ before  # (t, 4h, b)
         sigmoid_(a[:, : 3 * size])
@@ -264,7 +264,7 @@ class LSTM(Cell):
         c = np.empty_like(h)
         for t in range(len(x)):
             c[t] = f[t] * (c[t - 1] if t else c0) + i[t] * g[t]
-        c_before, tanh_c = self._previous(c0, c), np.tanh(c)
+        c_before, tanh_c = _one_earlier(c0, c), np.tanh(c)
 
         delta = np.empty_like(a)
         for t in reversed(range(len(x))):
@@ -330,70 +330,49 @@ class GRU(Cell):
 
     gates = 3
 
-    def __post_init__(self) -> None:
-        if self.reset == "after" and self.b_reset is None:
-            object.__setattr__(self, "b_reset", np.zeros(self.hidden_size, self.W.dtype))
-        if self.reset == "before" and self.b_reset is not None:
-            raise ValueError('b_reset belongs to reset="after": before the product one bias is enough')
-
     def step(self, p: Array, state: State) -> State:
         """h_t from p_t = W x_t + b and h_{t-1}."""
         (h,) = state
-        k = 2 * len(h)
-        if self.b_reset is not None:  # reset="after"
-            a = self.U @ h
-            m = a[k:]
-            m += self.b_reset[:, None]
-            a[:k] += p[:k]
-            r, z = np.split(sigmoid_(a[:k]), 2)
-            n = m
-            n *= r
-            n += p[k:]
+        size, rz = len(h), 2 * len(h)
+        if self.reset == "before":
+            a = self.U[:rz] @ h
+            a += p[:rz]
+            sigmoid_(a)
+            r, z = a[:size], a[size:]
+            r *= h
+            n = self.U[rz:] @ r
+            n += p[rz:]
             np.tanh(n, out=n)
-            new = h - n  # n + z (h - n) = (1 - z) n + z h
-            new *= z
-            new += n
-            return (new,)
-        a = self.U[:k] @ h
-        a += p[:k]
-        r, z = np.split(sigmoid_(a), 2)
-        r *= h
-        n = self.U[k:] @ r
-        n += p[k:]
+            n -= h  # (1 - z) h + z n = h + z (n - h)
+            n *= z
+            n += h
+            return (n,)
+        a = self.U @ h
+        if self.b_reset is not None:
+            a[rz:] += self.b_reset[:, None]
+        a[:rz] += p[:rz]
+        sigmoid_(a[:rz])
+        r, z, n = a[:size], a[size:rz], a[rz:]  # n is still m
+        n *= r
+        n += p[rz:]
         np.tanh(n, out=n)
-        n -= h  # h + z (n - h) = (1 - z) h + z n
-        n *= z
-        n += h
-        return (n,)
+        new = h - n  # (1 - z) n + z h = n + z (h - n)
+        new *= z
+        new += n
+        return (new,)
 
     def backward(self, x: Array, errors: Array, state: State | None = None, last: State | None = None) -> Gradients:
         """See `Cell.backward` for the arguments, and the class for the recursions."""
         (h0,) = state or self.zero_state(x.shape[2])
         (back,) = last or self.zero_state(x.shape[2])
-        h, _ = self.forward(x, (h0,))
-        before = self._previous(h0, h)
+        before = _one_earlier(h0, self.forward(x, (h0,))[0])
+        rz = 2 * self.hidden_size
         p = self.project(x)  # (t, 3h, b)
-        U_r, U_z, U_n = np.split(self.U, 3)
-        p_r, p_z, p_n = np.split(p, 3, axis=1)
-        r = sigmoid_(p_r + U_r @ before)
-        z = sigmoid_(p_z + U_z @ before)
+        r, z = np.split(sigmoid_(p[:, :rz] + self.U[:rz] @ before), 2, axis=1)  # each (t, h, b)
         delta = np.empty_like(p)
-        if self.b_reset is not None:  # reset="after"
-            m = U_n @ before + self.b_reset[:, None]
-            n = np.tanh(p_n + r * m)
-            through_U = np.empty_like(p)  # δ as U sees it: r ⊙ δ_n in place of δ_n
-            for t in reversed(range(len(x))):
-                epsilon = errors[t] + back
-                delta_r, delta_z, delta_n = np.split(delta[t], 3)
-                delta_n[:] = epsilon * (1 - z[t]) * (1 - n[t] ** 2)
-                delta_z[:] = epsilon * (before[t] - n[t]) * z[t] * (1 - z[t])
-                delta_r[:] = delta_n * m[t] * r[t] * (1 - r[t])
-                through_U[t] = np.concatenate([delta_r, delta_z, r[t] * delta_n])
-                back = z[t] * epsilon + self.U.T @ through_U[t]
-            dU = _outer(through_U, before)
-            db_reset = through_U[:, 2 * self.hidden_size :].sum(axis=(0, 2))
-        else:
-            n = np.tanh(p_n + U_n @ (r * before))
+        if self.reset == "before":
+            U_rz, U_n = self.U[:rz], self.U[rz:]
+            n = np.tanh(p[:, rz:] + U_n @ (r * before))
             for t in reversed(range(len(x))):
                 epsilon = errors[t] + back
                 delta_r, delta_z, delta_n = np.split(delta[t], 3)
@@ -401,19 +380,25 @@ class GRU(Cell):
                 delta_z[:] = epsilon * (n[t] - before[t]) * z[t] * (1 - z[t])
                 rho = U_n.T @ delta_n
                 delta_r[:] = rho * before[t] * r[t] * (1 - r[t])
-                back = (1 - z[t]) * epsilon + U_r.T @ delta_r + U_z.T @ delta_z + r[t] * rho
-            delta_rz, delta_n = np.split(delta, [2 * self.hidden_size], axis=1)
-            dU = np.concatenate([_outer(delta_rz, before), _outer(delta_n, r * before)])
-            db_reset = None
-        return Gradients(
-            x=self.W.T @ delta,
-            W=_outer(delta, x),
-            U=dU,
-            b=delta.sum(axis=(0, 2)),
-            state=(back,),
-            delta=delta,
-            b_reset=db_reset,
-        )
+                back = (1 - z[t]) * epsilon + U_rz.T @ delta[t, :rz] + r[t] * rho
+            dU_n = _sum_outer(delta[:, rz:], r * before)
+            gradients = self._gradients(x, before, delta, (back,))
+            return replace(gradients, U=np.concatenate([gradients.U[:rz], dU_n]))
+        m = self.U[rz:] @ before
+        if self.b_reset is not None:
+            m += self.b_reset[:, None]
+        n = np.tanh(p[:, rz:] + r * m)
+        through_U = np.empty_like(p)  # δ as U sees it: r ⊙ δ_n in place of δ_n
+        for t in reversed(range(len(x))):
+            epsilon = errors[t] + back
+            delta_r, delta_z, delta_n = np.split(delta[t], 3)
+            delta_n[:] = epsilon * (1 - z[t]) * (1 - n[t] ** 2)
+            delta_z[:] = epsilon * (before[t] - n[t]) * z[t] * (1 - z[t])
+            delta_r[:] = delta_n * m[t] * r[t] * (1 - r[t])
+            through_U[t] = np.concatenate([delta_r, delta_z, r[t] * delta_n])
+            back = z[t] * epsilon + self.U.T @ through_U[t]
+        gradients = self._gradients(x, before, delta, (back,))
+        return replace(gradients, U=_sum_outer(through_U, before), b_reset=through_U[:, rz:].sum(axis=(0, 2)))
 
 
 CELLS: dict[str, type[Cell]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}

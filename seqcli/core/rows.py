@@ -346,7 +346,7 @@ def to_date(value: object) -> datetime.date:
 
 
 def text(row: Row, column: str) -> str:
-    """The value as text: a string as it stands, a number as JSON writes it, a missing value (NaN too) as an empty string.
+    """The value as text: a string as it stands, a number as JSON writes it, a missing value (NaN too) as an empty one.
 
     Raises:
         InputError: it is a list or a record.

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]  # float32 or float64: the weights decide
 State = tuple[Array, ...]  # (h,) or, for the LSTM, (h, c)
-
 _BLOCK_BYTES = 1 << 20  # inputs are projected a block of steps at a time, which stays in the cache
 
 
@@ -97,7 +96,9 @@ class Cell(ABC):
 
     @abstractmethod
     def step(self, p: Array, state: State) -> State:
-        """One step in time: the new state, whose first array is also the output. Nothing given is changed.
+        """One step in time: the new state, whose first array is also the output.
+
+        It works in place, but only on the fresh product U h_{t-1}: what was given is not changed.
 
         Arguments:
             p: ``(gates·h, b)``, this step's `project`-ed input.
@@ -182,7 +183,8 @@ class RNN(Cell):
         δ_t = ∂L/∂a_t = ε_t ⊙ (1 - h_t²)
         ∂L/∂h_0 = Uᵀ δ_1
 
-    Over k steps δ is multiplied k times by Uᵀ and by a slope of at most 1: with a small U it vanishes.
+    Over k steps δ is multiplied k times by Uᵀ and by a slope of at most 1: with a small U it vanishes, with a large one
+    it may explode.
     """
 
     gates = 1
@@ -198,10 +200,9 @@ class RNN(Cell):
         (h0,) = state or self.zero_state(x.shape[2])
         (from_next,) = last or self.zero_state(x.shape[2])
         h, _ = self.forward(x, (h0,))
-        slope = 1 - h**2  # tanh'(a_t)
         delta = np.empty_like(h)
         for t in reversed(range(len(x))):
-            delta[t] = (errors[t] + from_next) * slope[t]
+            delta[t] = (errors[t] + from_next) * (1 - h[t] ** 2)
             from_next = self.U.T @ delta[t]
         return self._gradients(x, _one_earlier(h0, h), delta, (from_next,))
 
@@ -240,9 +241,8 @@ class LSTM(Cell):
         size = len(h)
         a = self.U @ h
         a += p
-        sigmoid_(a[: 3 * size])
-        np.tanh(a[3 * size :], out=a[3 * size :])
-        i, f, o, g = a[:size], a[size : 2 * size], a[2 * size : 3 * size], a[3 * size :]
+        gates, g = sigmoid_(a[: 3 * size]), np.tanh(a[3 * size :])
+        i, f, o = gates[:size], gates[size : 2 * size], gates[2 * size :]
         c = f * c
         i *= g
         c += i
@@ -255,17 +255,14 @@ class LSTM(Cell):
         h0, c0 = state or self.zero_state(x.shape[2])
         from_next, kappa_f = last or self.zero_state(x.shape[2])  # Uᵀ δ_{t+1} and κ_{t+1} ⊙ f_{t+1}
         h, _ = self.forward(x, (h0, c0))
-        before = _one_earlier(h0, h)
-        size = self.hidden_size
+        before, size = _one_earlier(h0, h), self.hidden_size
         a = self.project(x) + self.U @ before  # (t, 4h, b)
-        sigmoid_(a[:, : 3 * size])
-        np.tanh(a[:, 3 * size :], out=a[:, 3 * size :])
-        i, f, o, g = np.split(a, 4, axis=1)  # each (t, h, b)
+        i, f, o = np.split(sigmoid_(a[:, : 3 * size]), 3, axis=1)  # each (t, h, b)
+        g = np.tanh(a[:, 3 * size :])
         c = np.empty_like(h)
         for t in range(len(x)):
             c[t] = f[t] * (c[t - 1] if t else c0) + i[t] * g[t]
         c_before, tanh_c = _one_earlier(c0, c), np.tanh(c)
-
         delta = np.empty_like(a)
         for t in reversed(range(len(x))):
             epsilon = errors[t] + from_next
@@ -339,7 +336,7 @@ class GRU(Cell):
             a += p[:rz]
             sigmoid_(a)
             r, z = a[:size], a[size:]
-            r *= h
+            r *= h  # from here on r ⊙ h
             n = self.U[rz:] @ r
             n += p[rz:]
             np.tanh(n, out=n)
@@ -352,7 +349,7 @@ class GRU(Cell):
             a[rz:] += self.b_reset[:, None]
         a[:rz] += p[:rz]
         sigmoid_(a[:rz])
-        r, z, n = a[:size], a[size:rz], a[rz:]  # n is still m
+        r, z, n = a[:size], a[size:rz], a[rz:]  # n begins as m
         n *= r
         n += p[rz:]
         np.tanh(n, out=n)
@@ -366,8 +363,7 @@ class GRU(Cell):
         (h0,) = state or self.zero_state(x.shape[2])
         (back,) = last or self.zero_state(x.shape[2])
         before = _one_earlier(h0, self.forward(x, (h0,))[0])
-        rz = 2 * self.hidden_size
-        p = self.project(x)  # (t, 3h, b)
+        rz, p = 2 * self.hidden_size, self.project(x)  # p: (t, 3h, b)
         r, z = np.split(sigmoid_(p[:, :rz] + self.U[:rz] @ before), 2, axis=1)  # each (t, h, b)
         delta = np.empty_like(p)
         if self.reset == "before":
@@ -381,9 +377,9 @@ class GRU(Cell):
                 rho = U_n.T @ delta_n
                 delta_r[:] = rho * before[t] * r[t] * (1 - r[t])
                 back = (1 - z[t]) * epsilon + U_rz.T @ delta[t, :rz] + r[t] * rho
-            dU_n = _sum_outer(delta[:, rz:], r * before)
             gradients = self._gradients(x, before, delta, (back,))
-            return replace(gradients, U=np.concatenate([gradients.U[:rz], dU_n]))
+            gradients.U[rz:] = _sum_outer(delta[:, rz:], r * before)
+            return gradients
         m = self.U[rz:] @ before
         if self.b_reset is not None:
             m += self.b_reset[:, None]

@@ -1,0 +1,146 @@
+"""How a panel is cut for training: pieces of one series each, at the places where forecasting begins afresh too."""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; only training reads it
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqcli.forecasting import features
+from seqcli.forecasting.blocks import Blocks
+from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
+from seqcli.forecasting.data import Panel
+from seqcli.forecasting.model import Forecaster, pinball
+
+MIN_SPREAD = 0.02  # an input that hardly moves is not blown up
+Indices = NDArray[np.int64]  # (members, b): which chunks each member sees in this batch
+
+
+class Batches:
+    """The batches of one epoch; each member goes through all chunks in its own order."""
+
+    def __init__(self, orders: Indices, size: int) -> None:
+        self.orders, self.size = orders, size
+
+    def __len__(self) -> int:
+        return math.ceil(int(self.orders.shape[1]) / self.size)
+
+    def __iter__(self) -> Iterator[Indices]:
+        return (self.orders[:, start : start + self.size] for start in range(0, self.orders.shape[1], self.size))
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """Training data: every block of every series, with the days before it that warm the network up.
+
+    Arguments:
+        x: ``(N, B, warmup + block, F)``; NaN before the history begins.
+        days: ``(B, block, H, K)``, shared by the series.
+        y: ``(N, B, block, H)`` scaled moves; NaN where unknown or not to be learned from.
+        centre, spread: ``(F,)`` mean and standard deviation of the inputs over the days that are learned from.
+    """
+
+    x: Tensor
+    days: Tensor
+    y: Tensor
+    centre: Tensor
+    spread: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        panel: Panel,
+        config: ForecastConfig,
+        since: np.datetime64 | None = None,
+        until: np.datetime64 | None = None,
+    ) -> Chunks:
+        """Cuts a panel.
+
+        Arguments:
+            panel: nothing after its last day is known.
+            config: horizon, warmup and block.
+            since: origins before this day are not learned from; all are, if absent.
+            until: nor are origins after this one. (For validation: the last days of the same panel.)
+        """
+        inputs = features.build(panel, config.horizon)
+        y = features.targets(panel, inputs, config.horizon)
+        dates = panel.dates
+        learned = np.ones(len(dates), bool)
+        if since is not None:
+            learned &= dates >= since
+        if until is not None:
+            learned &= dates <= until
+        ready = inputs.observed & learned & (inputs.seen >= min(config.warmup, len(dates) // 4))
+        y[~ready] = np.nan
+        blocks = Blocks.of(panel, config)
+        keep = np.asarray(np.isfinite(blocks.scored(y, axis=1)).any(axis=(0, 2, 3)))
+        blocks = blocks.only(keep)
+        centre, spread = _moments(inputs.x, ready)
+        return cls(
+            x=torch.from_numpy(blocks.read(inputs.x, axis=1)),
+            days=torch.from_numpy(blocks.scored(inputs.days, axis=0, fill=0.0)),
+            y=torch.from_numpy(blocks.scored(y, axis=1).astype(np.float32)),
+            centre=torch.from_numpy(centre),
+            spread=torch.from_numpy(spread),
+        )
+
+    def __len__(self) -> int:
+        return self.x.shape[0] * self.x.shape[1]
+
+    def batches(self, seed: int, members: int, size: int = BATCH_SIZE) -> Callable[[int], Batches]:
+        """For ``training.fit``: a function from the epoch's number to its batches, that depends on nothing else."""
+
+        def of_epoch(epoch: int) -> Batches:
+            orders = [np.random.default_rng([seed, k, epoch]).permutation(len(self)) for k in range(members)]
+            return Batches(np.stack(orders), size)
+
+        return of_epoch
+
+    def step(self, model: Forecaster) -> Callable[[Indices, Any], tuple[Tensor, None]]:
+        """For ``training.fit``: the mean of the members' losses, each on its own chunks; no state is carried."""
+        config = model.config
+        model.centre.copy_(self.centre)
+        model.spread.copy_(self.spread)
+        levels = torch.tensor(config.levels, device=model.centre.device)
+        of_series = self.x.shape[1]
+
+        def step(batch: Indices, _carried: Any) -> tuple[Tensor, None]:
+            losses = []
+            for k, chosen in enumerate(batch):
+                series, block = (torch.from_numpy(i) for i in np.divmod(chosen, of_series))
+                x, days, y = self.x[series, block], self.days[block], self.y[series, block]
+                quantiles = model.member(k, x.to(levels.device), days.to(levels.device), config.warmup)
+                losses.append(pinball(quantiles, y.to(levels.device), levels))
+            return torch.stack(losses).mean(), None
+
+        return step
+
+    def loss(self, model: Forecaster, size: int = BATCH_SIZE) -> float:
+        """The ensemble's mean pinball loss over all chunks, without dropout: what validation looks at."""
+        levels = torch.tensor(model.config.levels, device=model.centre.device)
+        total, count, training = 0.0, 0, model.training
+        model.eval()
+        with torch.no_grad():
+            for chosen in torch.split(torch.arange(len(self)), size):
+                series, block = chosen // self.x.shape[1], chosen % self.x.shape[1]
+                x, days, y = self.x[series, block], self.days[block], self.y[series, block]
+                known = int(y.isfinite().sum())
+                quantiles = model(x.to(levels.device), days.to(levels.device), model.config.warmup)
+                total += float(pinball(quantiles, y.to(levels.device), levels)) * known
+                count += known
+        model.train(training)
+        return total / max(1, count)
+
+
+def _moments(x: NDArray[np.float32], ready: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of each input over the rows that are learned from."""
+    rows = x[ready] if ready.any() else x.reshape(-1, x.shape[-1])
+    mean, deviation = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
+    return mean.astype(np.float32), np.maximum(deviation, MIN_SPREAD).astype(np.float32)

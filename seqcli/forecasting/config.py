@@ -1,0 +1,97 @@
+"""All that rebuilds a forecaster, and nothing that needs PyTorch to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Final, cast
+
+from seqcli.core.encoder import CellName
+from seqcli.errors import ModelError
+
+LEVELS: Final = (0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975)
+FEATURES: Final = 1  # raise it whenever features.build gives other numbers for the same panel
+
+# The training that the defaults were chosen with (on data before 2022 only, see benchmarks).
+LEARNING_RATE: Final = 2e-3
+WEIGHT_DECAY: Final = 0.01
+CLIP_NORM: Final = 1.0
+BATCH_SIZE: Final = 64  # chunks, each ``block`` scored days of one series
+EPOCHS: Final = 9
+WARMUP: Final = 0.3  # share of the steps in which the learning rate rises; then a cosine to zero
+SINCE: Final = "2010-01-01"  # older days shape the inputs' long averages, but are not learned from
+
+
+@dataclass(frozen=True)
+class ForecastConfig:
+    """The shape of a forecaster and how its inputs are cut; JSON holds it as it stands.
+
+    Arguments:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        hidden: units of each layer.
+        layers: layers on top of each other.
+        dropout: share of a state's values that are dropped in training, in [0, 1).
+        members: networks that differ in their random numbers only; their quantiles are averaged.
+        horizon: H, business days ahead.
+        levels: Q probabilities, increasing, symmetric about 0.5 and holding it.
+        warmup: days that a network reads before the first day it is asked about.
+        block: days of calendar time after which it begins afresh. Blocks stand still in time, so that a forecast
+            depends on its date and not on how it was asked for.
+        free_median: learn the median too, instead of holding it at the last value.
+        features: the version of ``features.build`` that the weights were trained with.
+    """
+
+    cell: CellName = "lstm"
+    hidden: int = 16
+    layers: int = 1
+    dropout: float = 0.2
+    members: int = 5
+    horizon: int = 5
+    levels: tuple[float, ...] = LEVELS
+    warmup: int = 60
+    block: int = 190
+    free_median: bool = False
+    features: int = FEATURES
+
+    @property
+    def upper(self) -> tuple[float, ...]:
+        """The levels above the median."""
+        return tuple(level for level in self.levels if level > 0.5)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], where: str = "config.json") -> ForecastConfig:
+        """Reads what ``dataclasses.asdict`` gave; unknown keys are left alone.
+
+        Raises:
+            ModelError: a value is missing, of another type or out of range, or the features are of another version.
+        """
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        for name, low, high in (
+            ("hidden", 1, 4096), ("layers", 1, 64), ("members", 1, 256), ("horizon", 1, 512),
+            ("warmup", 0, 65536), ("block", 1, 65536), ("features", 1, 1 << 30),
+        ):  # fmt: skip
+            value = known.get(name)
+            if type(value) is not int or not low <= value <= high:
+                raise ModelError(where, f"{name!r} is {str(value)[:60]!r}, not a whole number from {low} to {high}")
+        levels = known.get("levels")
+        if not isinstance(levels, list | tuple) or not all(type(v) is float for v in levels) or not _proper(levels):
+            raise ModelError(where, f"'levels' is {str(levels)[:60]!r}, not probabilities symmetric about 0.5")
+        dropout, cell = known.get("dropout"), known.get("cell")
+        if type(dropout) not in (int, float) or not 0 <= cast(float, dropout) < 1:
+            raise ModelError(where, f"'dropout' is {str(dropout)[:60]!r}, not a number from 0 to below 1")
+        if cell not in ("rnn", "gru", "lstm"):
+            raise ModelError(where, f"'cell' is {str(cell)[:60]!r}, not rnn, gru or lstm")
+        if type(known.get("free_median")) is not bool:
+            raise ModelError(where, f"'free_median' is {str(known.get('free_median'))[:60]!r}, not true or false")
+        if known["features"] != FEATURES:
+            what = f"made with inputs of version {known['features']}; this seqcli makes version {FEATURES}"
+            raise ModelError(where, what, "train it again")
+        return cls(**(known | {"levels": tuple(levels)}))
+
+
+def _proper(levels: list[float] | tuple[float, ...]) -> bool:
+    """Increasing, inside (0, 1), symmetric about 0.5 and holding it."""
+    increasing = all(a < b for a, b in pairwise(levels))
+    mirrored = all(abs(a + b - 1) < 1e-9 for a, b in zip(levels, reversed(levels), strict=True))
+    return len(levels) >= 3 and increasing and mirrored and levels[0] > 0 and 0.5 in levels

@@ -1,0 +1,140 @@
+"""The forecaster: recurrent networks that say how widely, and in what shape, a series will move.
+
+What is predicted. Let L_t be the level of a series (the logarithm of a rate), s_t its volatility at the close of day t
+(``features.Inputs.scale``) and h = 1..H a number of business days. The networks see ``x_t``, what is known on day t,
+and ``d_{t,k}``, what kind of day the k-th day ahead is, and give quantiles of
+
+    y_{t,h} = (L_{t+h} - L_t) / (s_t √h)
+
+so that they learn only what the ordinary scaling of volatility misses. One member of the ensemble computes:
+
+    o_t       = encoder(x_1 … x_t)                                what is remembered, (hidden,)
+    u_{t,k}   = a_k·o_t + b_k + c·x_t + (W o_t + w)·d_{t,k}       log volatility of the k-th day ahead, over s_t
+    σ_{t,h}   = √( (e^{2u_{t,1}} + … + e^{2u_{t,h}}) / h )        days add up as independent variances do
+    g_{t,h,j} = softplus(V o_t + v_h)_j > 0                       steps from one quantile level to the next
+    q_{t,h,±j} = ± σ_{t,h} (g_{t,h,1} + … + g_{t,h,j})            quantiles: no two can cross
+
+The median is q_{t,h,0} = 0: the last value, as no model of daily exchange rates has beaten it for long (Meese & Rogoff
+1983); with ``free_median`` every quantile is moved by σ_{t,h} (M o_t)_h. Jobs reports, long weekends and year ends
+act through d: the same kind of day weighs the same at every horizon, and the state decides how much for this series.
+
+Every day of a chunk is scored with the pinball loss (Koenker & Bassett 1978), whose mean over the levels is half of
+the continuous ranked probability score. Members differ in their random numbers only; their quantiles are averaged.
+``predict.py`` computes the same in NumPy.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; who must not load PyTorch uses predict.py
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqcli.core.cells import RecurrentEncoder
+from seqcli.core.encoder import EncoderConfig
+from seqcli.forecasting.config import ForecastConfig
+from seqcli.forecasting.days import DAY_FEATURES
+from seqcli.forecasting.features import NAMES
+
+CLIP = 6.0  # standard deviations; an input beyond is an accident, not information
+LOG_LIMIT = 3.0  # a day's volatility stays within e^±3 of today's
+
+
+class Head(nn.Module):
+    """From a member's state to its quantiles; the equations stand at the top of the file."""
+
+    days: Tensor
+
+    def __init__(self, config: ForecastConfig) -> None:
+        super().__init__()
+        levels = config.upper
+        self.level = nn.Linear(config.hidden, config.horizon)
+        self.direct = nn.Linear(len(NAMES), 1, bias=False)
+        self.day = nn.Linear(config.hidden, len(DAY_FEATURES))
+        self.shape = nn.Linear(config.hidden, len(levels), bias=False)
+        self.steps = nn.Parameter(torch.zeros(config.horizon, len(levels)))
+        self.median = nn.Linear(config.hidden, config.horizon, bias=False) if config.free_median else None
+        self.register_buffer("days", torch.arange(1, config.horizon + 1), persistent=False)
+        self.reset_parameters(levels)
+
+    def reset_parameters(self, levels: tuple[float, ...]) -> None:
+        """A new head knows nothing: a normal distribution with today's volatility."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+        normal = torch.tensor([0.0, *(NormalDist().inv_cdf(level) for level in levels)])
+        self.steps.data[:] = torch.expm1(normal.diff()).log()  # softplus of it is the step
+
+    def forward(self, state: Tensor, x: Tensor, days: Tensor) -> Tensor:
+        """Quantiles of ``y``, ``(b, t, H, Q)``.
+
+        Arguments:
+            state: ``(b, t, hidden)``.
+            x: ``(b, t, F)``, standardized.
+            days: ``(b, t, H, K)``.
+        """
+        kind = (days @ self.day(state)[..., None])[..., 0]  # (b, t, H)
+        log_volatility = self.level(state) + self.direct(x) + kind  # (b, t, H)
+        variance = torch.exp(2 * log_volatility.clamp(-LOG_LIMIT, LOG_LIMIT)).cumsum(-1)
+        spread = (variance / self.days).sqrt()[..., None]  # (b, t, H, 1)
+        steps = functional.softplus(self.shape(state)[..., None, :] + self.steps)  # (b, t, H, Q // 2)
+        upper = spread * steps.cumsum(-1)
+        quantiles = torch.cat([-upper.flip(-1), torch.zeros_like(spread), upper], dim=-1)  # (b, t, H, Q)
+        return quantiles if self.median is None else quantiles + spread * self.median(state)[..., None]
+
+
+class Forecaster(nn.Module):
+    """An ensemble of recurrent quantile forecasters.
+
+    Arguments:
+        config: its shape. ``EncoderConfig`` checks cell, hidden, layers and dropout.
+
+    Tensors: ``centre`` and ``spread`` ``(F,)``, with which the inputs are standardized, ``encoder.{member}.…`` as
+    ``cells.RecurrentEncoder`` lists them and ``head.{member}.…``.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, config: ForecastConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = EncoderConfig(config.cell, len(NAMES), config.hidden, config.layers, config.dropout)
+        self.register_buffer("centre", torch.zeros(len(NAMES)))
+        self.register_buffer("spread", torch.ones(len(NAMES)))
+        self.encoder = nn.ModuleList(RecurrentEncoder(shape) for _ in range(config.members))
+        self.head = nn.ModuleList(Head(config) for _ in range(config.members))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def member(self, k: int, x: Tensor, days: Tensor, skip: int = 0) -> Tensor:
+        """Quantiles of member k for every step after the first ``skip``, ``(b, t - skip, H, Q)``.
+
+        Arguments:
+            k: 0-based.
+            x: ``(b, t, F)``, as ``features.build`` gives it; NaN marks padding before the history begins.
+            days: ``(b, t - skip, H, K)``.
+            skip: steps that are read only to warm up.
+        """
+        x = ((x - self.centre) / self.spread).clamp(-CLIP, CLIP).nan_to_num()  # (b, t, F)
+        state, _ = self.encoder[k](x)  # (b, t, hidden)
+        quantiles: Tensor = self.head[k](self.dropout(state[:, skip:]), x[:, skip:], days)
+        return quantiles
+
+    def forward(self, x: Tensor, days: Tensor, skip: int = 0) -> Tensor:
+        """The ensemble's quantiles: the mean of the members'. Arguments as for ``member``."""
+        return torch.stack([self.member(k, x, days, skip) for k in range(self.config.members)]).mean(0)
+
+
+def pinball(quantiles: Tensor, y: Tensor, levels: Tensor) -> Tensor:
+    """Mean pinball loss ``max(p (y - q), (p - 1) (y - q))`` over all levels and all known targets (a scalar).
+
+    Arguments:
+        quantiles: ``(…, Q)``, in the units of ``y``.
+        y: ``(…,)``; NaN where unknown.
+        levels: ``(Q,)`` probabilities p.
+    """
+    known = y.isfinite()
+    error = torch.where(known, y, 0.0)[..., None] - quantiles
+    loss = torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+    return (loss * known).sum() / known.sum().clamp(min=1)

@@ -22,7 +22,7 @@ def random_model(config: ForecastConfig = CONFIG, seed: int = 0) -> Forecaster:
     model = Forecaster(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.2)
         model.centre += 0.1 * torch.randn_like(model.centre)
         model.spread += 0.1 * torch.rand_like(model.spread)
     return model
@@ -110,6 +110,12 @@ def test_no_origins_give_no_forecasts():
     assert forecast(currency_panel(60), np.array([], int)).shape == (3, 0, 5, 21)
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_promised_shapes_are_those_of_the_tensors(cell):
+    config = replace(CONFIG, cell=cell, layers=2, free_median=cell == "gru")
+    assert predict.shapes(config) == {name: value.shape for name, value in tensors(Forecaster(config)).items()}
+
+
 def test_a_missing_tensor_is_named():
     broken = tensors(random_model())
     del broken["head.1.level.bias"]
@@ -124,7 +130,8 @@ def test_a_config_comes_back_from_json():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("hidden", 0), ("hidden", "16"), ("members", True), ("horizon", 10**9), ("levels", [0.1, 0.9]), ("dropout", 1.0),
+        ("hidden", 0), ("hidden", "16"), ("members", True), ("horizon", 10**9), ("dropout", 1.0),
+        ("levels", [0.1, 0.9]),
         ("levels", [0.9, 0.5, 0.1]), ("cell", "transformer"), ("features", 10**6), ("free_median", 1), ("block", None),
     ],
 )  # fmt: skip

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Annotated, Any, get_type_hints
+from types import FrameType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperGroup
+from typer.models import OptionInfo
 
 import seqcli
 from seqcli.cli import options
@@ -78,7 +79,9 @@ def _closed_pipe() -> ExitCode:
 def _from_os(error: OSError) -> SeqcliError:
     where = str(error.filename) if error.filename else "system"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return MachineError(where, "the disk is full; nothing was left half-written", "make room, then run the same command")
+        return MachineError(
+            where, "the disk is full; nothing was left half-written", "make room, then run the same command"
+        )
     return MachineError(where, (error.strerror or str(error)).lower(), None)
 
 
@@ -102,7 +105,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        Output().emit_line(f"seqcli {seqcli.__version__}")
+        Output("jsonl").line(f"seqcli {seqcli.__version__}")
         raise typer.Exit
 
 
@@ -117,14 +120,40 @@ def frame(
 
     Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
     """
-    pass
+    from pathlib import Path
 
-    ctx.default_map = {}
+    from seqcli.core import settings
+
+    ctx.default_map = settings.load(Path()).defaults({name: _settable(flags) for name, flags in _parameters.items()})
 
 
-def app_commands() -> list[str]:
-    """The names of all commands, in reading order."""
-    return [command.name for command in app.registered_commands if command.name]
+_parameters: dict[str, list[inspect.Parameter]] = {}
+
+
+def _settable(parameters: list[inspect.Parameter]) -> list[Any]:
+    """What ``seqcli.toml`` may set of a command: its options, with their types."""
+    from seqcli.core.settings import Option
+
+    found = []
+    for parameter in parameters:
+        kind, info = get_args(parameter.annotation)
+        if isinstance(info, OptionInfo):
+            kinds = [
+                k for k in (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)) if k is not NoneType
+            ]
+            many = get_origin(kinds[0]) is list
+            kind = get_args(kinds[0])[0] if many else kinds[0]
+            choices = get_args(kind) if get_origin(kind) is Literal else ()
+            found.append(
+                Option(
+                    parameter.name.replace("_", "-"),
+                    parameter.name,
+                    kind if kind in (bool, int, float) else str,
+                    many,
+                    choices,
+                )
+            )
+    return found
 
 
 def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -138,6 +167,11 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
         bundles = {p.name: p.annotation for p in declared if dataclasses.is_dataclass(p.annotation)}
         parameters = [flag for p in declared for flag in (_flags(p.annotation) if p.name in bundles else [p])]
         parameters += _flags(_Shared)
+        _parameters[name] = parameters
+        for parameter in parameters:
+            info = get_args(parameter.annotation)[1]
+            if isinstance(info, OptionInfo):  # a flag is called as its parameter is
+                info.envvar, info.show_envvar = f"SEQCLI_{parameter.name.upper()}", False
 
         @functools.wraps(function)
         def run(**arguments: Any) -> None:

@@ -1,7 +1,7 @@
 """The commands of the forecasting room."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,13 +9,19 @@ from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
 
+if TYPE_CHECKING:
+    from seqcli.forecasting.sources import TableOptions
+
 GROUP = "Forecast a dated series"
 
 
 @command("rates", group=GROUP, example="seqcli rates USD/JPY --since 2026-10-01")
 def rates(
     out: Output,
-    pairs: Annotated[list[str] | None, typer.Argument(metavar="[PAIR]...", help="Pairs such as USD/JPY; all 28 crosses without.", show_default=False)] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PAIR]...", help="Pairs such as USD/JPY; all 28 crosses without.", show_default=False),
+    ] = None,
     since: options.Since = None,
     until: options.Until = None,
 ) -> None:
@@ -36,22 +42,44 @@ def train_forecast(
     until: options.Until = None,
     horizon: Annotated[int, typer.Option("--horizon", min=1, max=60, help="Business days ahead.")] = 5,
     holdout: Annotated[
-        int, typer.Option("--holdout", min=0, help="Last days for the report, never seen by the model that it is on; as many before them validate. 0: no report.")
+        int,
+        typer.Option(
+            "--holdout",
+            min=0,
+            help="Last days for the report, never seen by the model that it is on; as many before them validate. 0: no report.",
+        ),
     ] = 250,
-    no_refit: Annotated[bool, typer.Option("--no-refit", help="Keep the model of the report instead of fitting it again through the end.")] = False,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Networks that are averaged.", show_default="chosen for the task")] = None,
-    baselines: Annotated[Literal["none", "fast", "all"], typer.Option("--baselines", help="fast: all but GARCH.")] = "all",
-    init_from: Annotated[Path | None, typer.Option("--init-from", metavar="DIR", help="Start from this model's weights.", show_default=False)] = None,
-    require_skill: Annotated[bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")] = False,
+    no_refit: Annotated[
+        bool,
+        typer.Option("--no-refit", help="Keep the model of the report instead of fitting it again through the end."),
+    ] = False,
+    members: Annotated[
+        int | None,
+        typer.Option("--members", min=1, help="Networks that are averaged.", show_default="5, with --quick 2"),
+    ] = None,
+    baselines: Annotated[
+        Literal["none", "fast", "all"], typer.Option("--baselines", help="fast: all but GARCH.")
+    ] = "all",
+    init_from: Annotated[
+        Path | None,
+        typer.Option("--init-from", metavar="DIR", help="Start from this model's weights.", show_default=False),
+    ] = None,
+    require_skill: Annotated[
+        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A smaller model for a first look.")] = False,
 ) -> None:
     """Train one probabilistic model of all the series, and say whether it is better than the baselines."""
-    from seqcli.forecasting import sources, train
+    from seqcli.forecasting import issue, sources, train
 
-    panel = sources.panel(source, pair, table, since=since, until=until)
-    settings = train.settings(training, horizon=horizon, seeds=seeds, quick=quick)
-    plan = train.Plan(holdout=holdout, refit=not no_refit, baselines="fast" if quick and baselines == "all" else baselines, init_from=init_from)
-    out.result(out.follow(train.train(panel, training.out, settings, plan)), str(training.out), gate=require_skill)
+    read = _read(table)
+    panel = sources.panel(source, pair, read, until=until)
+    plan = train.plan(
+        training, quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit, baselines=baselines,
+        since=sources.first_day(source, since), init_from=init_from, source=source or issue.RATES, table=read,
+    )  # fmt: skip
+    flags = {"overwrite": training.overwrite, "resume": training.resume, "require_skill": require_skill}
+    out.result(out.follow(train.train(panel, training.out, plan, **flags)), str(training.out))
 
 
 @command("forecast", group=GROUP, example="seqcli forecast fx --pair USD/JPY")
@@ -61,10 +89,31 @@ def forecast(
     table: options.Table,
     source: options.Source = None,
     pair: options.Pair = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Forecast as if it were the evening of this day.", show_default=False)] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="A picture of the history and the fan: .png or .svg.", show_default=False)] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="DATE", help="Forecast as if it were the evening of this day.", show_default=False
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="A picture of the history and the fan: .png or .svg.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Forecast the next business days: 21 quantiles a day, from the model and the newest data."""
+    from seqcli.core import figures
+    from seqcli.forecasting import issue, picture
+
+    if plot:
+        figures.check(plot)
+    loaded = issue.load(model)
+    panel = loaded.panel(source, pair, _read(table))
+    result = issue.forecast(loaded, panel, as_of)
+    if plot:
+        picture.fan(panel, result.records, plot)
+    out.result(result, str(model))
 
 
 @command("backtest", group=GROUP, example="seqcli backtest fx --pair USD/JPY --since 2026-01-01 --baselines fast")
@@ -77,8 +126,42 @@ def backtest(
     since: options.Since = None,
     until: options.Until = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Use every n-th origin.")] = 1,
-    baselines: Annotated[Literal["none", "fast", "all"], typer.Option("--baselines", help="fast: all but GARCH.")] = "all",
-    forecasts: Annotated[Path | None, typer.Option("--forecasts", metavar="FILE", help="Write the model's forecasts here (.csv, .csv.gz, .jsonl, .parquet).", show_default=False)] = None,
-    require_skill: Annotated[bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")] = False,
+    baselines: Annotated[
+        Literal["none", "fast", "all"], typer.Option("--baselines", help="fast: all but GARCH.")
+    ] = "all",
+    by_series: Annotated[bool, typer.Option("--by-series", help="Records of each series as well.")] = False,
+    by_horizon: Annotated[bool, typer.Option("--by-horizon", help="Records of each horizon as well.")] = False,
+    forecasts: Annotated[
+        Path | None,
+        typer.Option(
+            "--forecasts",
+            metavar="FILE",
+            help="Write the model's forecasts here (.csv, .csv.gz or .jsonl).",
+            show_default=False,
+        ),
+    ] = None,
+    require_skill: Annotated[
+        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
+    ] = False,
 ) -> None:
     """Replay the past: forecast from every day on with what was known that day, and score it beside the baselines."""
+    from seqcli.forecasting import backtest as room
+    from seqcli.forecasting import issue
+
+    loaded = issue.load(model)
+    panel = loaded.panel(source, pair, _read(table))
+    dates = {"since": since, "until": until, "every": every}
+    detail = {"by_series": by_series, "by_horizon": by_horizon}
+    work = room.backtest(
+        loaded, panel, **dates, **detail, group=baselines, forecasts=forecasts, require_skill=require_skill
+    )
+    out.result(out.follow(work), str(model))
+
+
+def _read(table: options.Table) -> "TableOptions":
+    from seqcli.forecasting.sources import TableOptions
+
+    return TableOptions(
+        table.date_column, tuple(table.value_column or ()), table.series_column, table.input_format, table.encoding,
+        table.calendar, table.transform,
+    )  # fmt: skip

@@ -1,5 +1,7 @@
 """Shared option types, so that the same flag means the same in every command."""
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,13 +10,19 @@ import typer
 
 Format = Annotated[
     Literal["auto", "table", "csv", "jsonl", "json"],
-    typer.Option("--format", help="How records are printed; auto: a table on a terminal, JSON lines in a pipe.", rich_help_panel="Output"),
+    typer.Option(
+        "--format",
+        help="How records are printed; auto: a table on a terminal, JSON lines in a pipe.",
+        rich_help_panel="Output",
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print records, warnings and errors only.", rich_help_panel="Output")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: one line an epoch.", rich_help_panel="Output")]
-Debug = Annotated[
-    bool, typer.Option("--debug", envvar="SEQCLI_DEBUG", help="Show the traceback of an error.", rich_help_panel="Output")
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print records, warnings and errors only.", rich_help_panel="Output")
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say more: one line an epoch.", rich_help_panel="Output")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Output")]
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The model folder to write.", show_default=False)]
@@ -23,7 +31,8 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupt
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, data and threads: same weights.")]
 
 Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute; auto: a GPU only where it pays.")
+    Literal["auto", "cpu", "cuda", "mps"],
+    typer.Option("--device", help="Where to compute; auto: a GPU only where it pays."),
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Processor threads for training.", show_default="all cores")
@@ -35,22 +44,38 @@ Layers = Annotated[int, typer.Option("--layers", min=1, help="Recurrent layers, 
 # A table
 Source = Annotated[
     str | None,
-    typer.Argument(metavar="[SOURCE]", help="A table (CSV, TSV, JSON lines, Parquet) or - for stdin; without it: the ECB's rates.", show_default=False),
+    typer.Argument(
+        metavar="[SOURCE]",
+        help="A table (CSV, TSV, JSON lines, Parquet) or - for stdin; without it: the ECB's rates.",
+        show_default=False,
+    ),
 ]
 DateColumn = Annotated[
     str | None, typer.Option("--date-column", help="The column of dates.", show_default="date", rich_help_panel="Table")
 ]
 ValueColumn = Annotated[
     list[str] | None,
-    typer.Option("--value-column", help="The column of values; repeatable in a wide table.", show_default="every other column", rich_help_panel="Table"),
+    typer.Option(
+        "--value-column",
+        help="The column of values; repeatable in a wide table.",
+        show_default="every other column",
+        rich_help_panel="Table",
+    ),
 ]
 SeriesColumn = Annotated[
     str | None,
-    typer.Option("--series-column", help="The column that names the series, in a long table.", show_default=False, rich_help_panel="Table"),
+    typer.Option(
+        "--series-column",
+        help="The column that names the series, in a long table.",
+        show_default=False,
+        rich_help_panel="Table",
+    ),
 ]
 InputFormat = Annotated[
     Literal["csv", "tsv", "jsonl", "parquet"] | None,
-    typer.Option("--input-format", help="The table's format.", show_default="by suffix; csv for -", rich_help_panel="Table"),
+    typer.Option(
+        "--input-format", help="The table's format.", show_default="by suffix; csv for -", rich_help_panel="Table"
+    ),
 ]
 Encoding = Annotated[
     str, typer.Option("--encoding", help="auto finds UTF-8, ISO-2022-JP, EUC-JP and cp932.", rich_help_panel="Table")
@@ -61,15 +86,24 @@ Calendar = Annotated[
 ]
 Transform = Annotated[
     Literal["auto", "log", "difference"],
-    typer.Option("--transform", help="auto: log-returns of a positive series, differences of any other.", rich_help_panel="Table"),
+    typer.Option(
+        "--transform", help="auto: log-returns of a positive series, differences of any other.", rich_help_panel="Table"
+    ),
 ]
 
 # Rates
 Pair = Annotated[
-    list[str] | None, typer.Option("--pair", "-p", metavar="BASE/QUOTE", help="A currency pair, such as USD/JPY; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--pair", "-p", metavar="BASE/QUOTE", help="A currency pair, such as USD/JPY; repeatable.", show_default=False
+    ),
 ]
-Since = Annotated[str | None, typer.Option("--since", metavar="DATE", help="The first date, included.", show_default=False)]
-Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The last date, included.", show_default=False)]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="The first date, included.", show_default=False)
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="DATE", help="The last date, included.", show_default=False)
+]
 
 
 @dataclass(frozen=True)
@@ -95,23 +129,56 @@ class Training:
     seed: Seed = 1
     device: Device = "auto"
     threads: Threads = None
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the data.", show_default="chosen for the task")] = None
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Passes over the data.", show_default="chosen for the task")
+    ] = None
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Optimizer steps in all; reproduces a run planned by --max-minutes.", show_default=False)
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help="Optimizer steps in all; reproduces a run planned by --max-minutes.",
+            show_default=False,
+        ),
     ] = None
     max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", min=0.01, help="Plan the training so that it ends within this time.", show_default=False)
+        float | None,
+        typer.Option(
+            "--max-minutes", min=0.01, help="Plan the training so that it ends within this time.", show_default=False
+        ),
     ] = None
     cell: Cell = "lstm"
     layers: Layers = 1
-    hidden: Annotated[int | None, typer.Option("--hidden", min=1, help="Units in a layer.", show_default="chosen for the task")] = None
+    hidden: Annotated[
+        int | None, typer.Option("--hidden", min=1, help="Units in a layer.", show_default="chosen for the task")
+    ] = None
     dropout: Annotated[
-        float | None, typer.Option("--dropout", min=0, max=0.95, help="Share of units left out while training.", show_default="chosen for the task")
+        float | None,
+        typer.Option(
+            "--dropout",
+            min=0,
+            max=0.95,
+            help="Share of units left out while training.",
+            show_default="chosen for the task",
+        ),
     ] = None
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", min=0, help="The highest rate of the schedule.", show_default="chosen for the task")
+        float | None,
+        typer.Option(
+            "--learning-rate", min=0, help="The highest rate of the schedule.", show_default="chosen for the task"
+        ),
     ] = None
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Examples a step.", show_default="chosen for the task")] = None
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Examples a step.", show_default="chosen for the task")
+    ] = None
     clip_norm: Annotated[
-        float | None, typer.Option("--clip-norm", min=0, help="Longest gradient; 0: no clipping.", show_default="chosen for the task")
+        float | None,
+        typer.Option(
+            "--clip-norm", min=0, help="Longest gradient; 0: no clipping.", show_default="chosen for the task"
+        ),
     ] = None
+
+    @property
+    def command(self) -> str:
+        """What the user typed, for the model's record."""
+        return shlex.join(["seqcli", *sys.argv[1:]])

@@ -60,6 +60,10 @@ class Output:
                 self.out.write(dumps(record) + "\n")
         self.out.flush()
 
+    def line(self, text: str) -> None:
+        """One line of plain text on stdout."""
+        self.out.write(text + "\n")
+
     def say(self, text: str) -> None:
         """A sentence for a person; silent with ``--quiet``."""
         if self.verbosity >= 0:
@@ -97,7 +101,9 @@ class Output:
                 if bar:
                     bar.show(progress)
                 elif progress.line:
-                    self.detail(f"{progress.stage} {progress.done}{f'/{progress.total}' if progress.total else ''}: {progress.text}")
+                    self.detail(
+                        f"{progress.stage} {progress.done}{f'/{progress.total}' if progress.total else ''}: {progress.text}"
+                    )
         except StopIteration as end:
             finished: T = end.value
             return finished
@@ -191,7 +197,9 @@ class _Bar:
     def show(self, progress: Progress) -> None:
         if progress.stage not in self._tasks:
             self._tasks[progress.stage] = self._progress.add_task(progress.stage, total=progress.total, text="")
-        self._progress.update(self._tasks[progress.stage], completed=progress.done, total=progress.total, text=progress.text)
+        self._progress.update(
+            self._tasks[progress.stage], completed=progress.done, total=progress.total, text=progress.text
+        )
 
     def close(self) -> None:
         self._progress.stop()

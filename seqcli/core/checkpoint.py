@@ -6,15 +6,25 @@ never: ``seqcli info`` reads JSON alone. Whoever changes the layout raises :data
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqcli import __version__
 from seqcli.core import files
-from seqcli.core.safe_formats import dump_json, dump_tensors, read_json, read_json_lines, read_tensors, tensor_shapes
+from seqcli.core.safe_formats import (
+    HINT,
+    dump_json,
+    dump_tensors,
+    read_json,
+    read_json_lines,
+    read_tensors,
+    tensor_shapes,
+)
 from seqcli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,7 +33,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
-RETRAIN = "train it again, or copy the folder again from where it came"
+ELSEWHERE = "choose another --out"
+
+# What a model is made of; everything else in its folder (a journal, a picture) is the user's.
+_SUFFIXES = {".json", ".jsonl", ".safetensors", ".npy", ".model"}
 
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -100,36 +113,30 @@ class Manifest:
 def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
     """Refuse an output folder before hours are spent on a model that could not be saved there.
 
-    ``overwrite`` allows only what is a model or an unfinished training: never a folder of other things.
-    Raises ModelError, and MachineError when the place cannot be written to.
+    With neither ``overwrite`` nor ``resume`` the folder must be missing or empty; ``resume`` wants an unfinished
+    training in it. Not even ``overwrite`` allows a folder that holds other folders: no home was ever meant to be
+    replaced. Raises ModelError, and MachineError when the place cannot be written to.
     """
-    where, folder = str(path), ModelFolder(path)
-    files.recover(path)
-    if path.exists() and not path.is_dir():
-        raise ModelError(where, "is a file, not a folder", "choose another --out")
-    holds = sorted(child.name for child in path.iterdir()) if path.exists() else []
-    ours = folder.manifest.exists() or folder.resume.exists()
-    if resume:
-        if not folder.resume.is_dir():
-            what = "holds a finished model: nothing to resume" if ours else "holds no unfinished training"
+    folder, where = ModelFolder(path), str(path)
+    with files.explained(path):
+        files.recover(path)
+        if path.exists() and not path.is_dir():
+            raise ModelError(where, "is a file, not a folder", ELSEWHERE)
+        holds = sorted(path.iterdir()) if path.exists() else []
+        if holds and Path.cwd().is_relative_to(path.resolve()):
+            raise ModelError(where, "is the folder you stand in, which cannot be replaced", ELSEWHERE)
+        foreign = next((child.name for child in holds if child.is_dir() and child != folder.resume), None)
+        if foreign is not None:
+            raise ModelError(where, f"holds a folder {foreign!r}, so it is more than a model", ELSEWHERE)
+        unfinished = folder.resume.is_dir()
+        if resume and not unfinished:
+            what = "holds a finished model: nothing to resume" if folder.manifest.exists() else "nothing to resume"
             raise ModelError(where, what, "start it without --resume")
-    elif holds and not overwrite:
-        hint = "--overwrite replaces it" + (", --resume goes on with it" if folder.resume.is_dir() else "")
-        raise (
-            ModelError(where, "already holds a model", hint if ours else None)
-            if ours
-            else ModelError(where, f"already holds other files ({holds[0]!r})", "choose another --out")
-        )
-    elif holds and not ours:
-        raise ModelError(
-            where,
-            f"holds other files than a model ({holds[0]!r}); --overwrite replaces models only",
-            "choose another --out",
-        )
-    if path.exists() and Path.cwd().is_relative_to(path.resolve()):
-        raise ModelError(where, "is the folder you stand in, which cannot be replaced", "choose a folder inside it")
-    files.check_writable(path)
-    files.check_writable(path.resolve().parent)
+        if holds and not (overwrite or resume):
+            what = "already holds " + ("a model" if folder.manifest.exists() else repr(holds[0].name))
+            raise ModelError(where, what, "--resume goes on with it" if unfinished else "--overwrite replaces it")
+        files.check_writable(path)
+        files.check_writable(path.resolve().parent)
 
 
 def save(
@@ -147,7 +154,8 @@ def save(
     """Write a model folder, whole or not at all, and return its manifest with ``id`` and ``digests`` filled in.
 
     ``documents`` are further JSON files (``{"labels.json": [...]}``), ``extra_tensors`` further safetensors files
-    (``{"linear.safetensors": {...}}``). With ``overwrite`` the folder at ``path`` is replaced, its ``resume/`` with it.
+    (``{"linear.safetensors": {...}}``). With ``overwrite`` the model at ``path`` is replaced, its ``resume/`` with it;
+    files there that no model has, such as a journal, are kept.
     Raises ModelError when ``path`` holds something and ``overwrite`` is false, MachineError on a full disk.
     """
     import hashlib  # 10 ms that ``info`` need not pay
@@ -157,10 +165,8 @@ def save(
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
     config_text = dump_json(dict(config))
     identity = hashlib.sha256(config_text.encode() + "".join(digests.values()).encode()).hexdigest()[:12]
-    manifest = Manifest(
-        **{item.name: getattr(manifest, item.name) for item in fields(manifest)}
-        | {"id": identity, "digests": digests, "versions": _versions() | dict(manifest.versions), "format": FORMAT}
-    )
+    versions = _versions() | dict(manifest.versions)
+    manifest = replace(manifest, id=identity, digests=digests, versions=versions, format=FORMAT)
     with files.new_folder(path, overwrite=overwrite) as new:
         folder = ModelFolder(new)
         for name, data in packed.items():
@@ -169,6 +175,7 @@ def save(
             _write(_inside(new, name), dump_json(document))
         _write(folder.history, "".join(dump_json(dict(row), lines=True) for row in history))
         _write(folder.card, card)
+        _keep_others(path, new)
         _write(folder.manifest, dump_json({"format": FORMAT, **asdict(manifest)}))  # the format first, for people
     return manifest
 
@@ -180,15 +187,19 @@ def peek(path: Path, kind: str | None = None) -> Manifest:
     by a newer seqcli, or of another kind.
     """
     folder = ModelFolder(path)
-    files.recover(path)
-    if not path.exists():
-        raise ModelError(str(path), "no such model folder", "train one, or check the path")
-    if not path.is_dir():
-        raise ModelError(str(path), "is a file, not a model folder", "give the folder that --out named")
-    if not folder.manifest.exists():
-        if folder.resume.is_dir():
-            raise ModelError(str(path), "its training was interrupted before a model was saved", "run it with --resume")
-        raise ModelError(str(path), "is not a model folder (it has no seqcli.json)", "give the folder that --out named")
+    try:
+        files.recover(path)
+        if not path.exists():
+            raise ModelError(str(path), "no such model folder", "train one, or check the path")
+        if not path.is_dir():
+            raise ModelError(str(path), "is a file, not a model folder", "give the folder that --out named")
+        if not folder.manifest.exists():
+            if folder.resume.is_dir():
+                raise ModelError(str(path), "its training was interrupted", "run that command again with --resume")
+            what = "is not a model folder (it has no seqcli.json)"
+            raise ModelError(str(path), what, "give the folder that --out named")
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise ModelError(str(path), f"cannot be read ({error.strerror})") from error
     raw = read_json(folder.manifest, dict)
     version = raw.get("format")
     if isinstance(version, int) and version > FORMAT:
@@ -210,7 +221,7 @@ def load_list(path: Path, name: str) -> list[str]:
     """Read ``vocab.json`` or ``labels.json``: a list of strings, index = id. Raises ModelError."""
     values: list[str] = read_json(_inside(path, name), list)
     if not all(isinstance(value, str) for value in values):
-        raise ModelError(str(path / name), "is not a list of strings", RETRAIN)
+        raise ModelError(str(path / name), "is not a list of strings", HINT)
     return values
 
 
@@ -240,24 +251,24 @@ def _compare(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping
         if found.get(name) != expected.get(name):
             seen = f"has shape {list(found[name])}" if name in found else "is missing"
             wanted = f"config.json wants {list(expected[name])}" if name in expected else "config.json knows none"
-            raise ModelError(str(file), f"tensor {name!r} {seen}, {wanted}", RETRAIN)
+            raise ModelError(str(file), f"tensor {name!r} {seen}, {wanted}", HINT)
 
 
 def _manifest(file: Path, raw: Mapping[str, Any]) -> Manifest:
     def take(key: str, kinds: type | tuple[type, ...], default: Any = None) -> Any:
         value = raw.get(key, default)
         if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ModelError(str(file), f"{key!r} is {str(value)[:60]!r}", RETRAIN)
+            raise ModelError(str(file), f"{key!r} is {str(value)[:60]!r}", HINT)
         return value
 
     version, kind = take("format", int), take("kind", str)
     if version < 1:
-        raise ModelError(str(file), f"'format' is {version}", RETRAIN)
+        raise ModelError(str(file), f"'format' is {version}", HINT)
     if not _WORD.fullmatch(kind):
-        raise ModelError(str(file), f"'kind' is {kind[:60]!r}", RETRAIN)
+        raise ModelError(str(file), f"'kind' is {kind[:60]!r}", HINT)
     metrics = take("metrics", list, [])
     if not all(isinstance(row, dict) for row in metrics):
-        raise ModelError(str(file), "'metrics' is not a list of records", RETRAIN)
+        raise ModelError(str(file), "'metrics' is not a list of records", HINT)
     return Manifest(
         kind=kind,
         created=take("created", str, ""),
@@ -285,3 +296,13 @@ def _inside(path: Path, name: str) -> Path:
 
 def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Take the user's own files along into the folder that replaces theirs."""
+    for child in old.iterdir() if old.is_dir() else ():
+        if child.is_file() and child.suffix not in _SUFFIXES and not (new / child.name).exists():
+            try:
+                os.link(child, new / child.name)  # the same file, so that a program that has it open loses nothing
+            except OSError:  # a disk without hard links
+                shutil.copy2(child, new / child.name)

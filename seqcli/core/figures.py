@@ -38,7 +38,9 @@ def new(rows: int = 1, height: float = 3.2) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False, "svg.fonttype": "path"})
+    mpl.rcParams.update(
+        {"axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False, "svg.fonttype": "path"}
+    )
     figure = Figure(figsize=(9, height * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, squeeze=False)[:, 0]

@@ -4,7 +4,8 @@
     with Signals() as signals:
         try:
             for record in fit(state, batches, step, validate=validate, signals=signals):
-                state.save(out / "resume")          # when and where is the caller's business
+                if record.save_due:
+                    state.save(out / "resume")      # where is the caller's business
         except Interrupted:
             state.save(out / "resume")
             raise
@@ -43,12 +44,12 @@ _MEASURE_SECONDS = 3.0  # or a thirtieth of the time limit, if that is less
 
 @dataclass(frozen=True)
 class Epoch:
-    """What happened in an epoch, or so far in it when ``complete`` is false (a chance to save a long epoch)."""
+    """What happened in an epoch, or so far in it when ``complete`` is false (a chance to save in a long one)."""
 
     epoch: int  # from 1
     step: int  # optimizer steps since the start
     planned_steps: int
-    train_loss: float  # mean over the epoch's batches
+    train_loss: float  # mean over the epoch's steps
     validation: float | None  # what validate() returned; lower is better
     learning_rate: float  # of the last step
     gradient_norm: float  # mean over the steps, before clipping
@@ -57,11 +58,12 @@ class Epoch:
     per_second: float | None  # examples (or tokens), when fit was told how to count them
     best: bool  # the weights of this epoch are the best so far
     complete: bool
+    save_due: bool  # save_every seconds have passed since this was last true
     stopped: str | None  # on the last record: steps, patience or time
 
     def row(self) -> dict[str, Any]:
-        """Give the record as a dict, for history.jsonl."""
-        return asdict(self)
+        """Give the record of a whole epoch as a line of history.jsonl."""
+        return {name: value for name, value in asdict(self).items() if name not in ("complete", "save_due")}
 
 
 class Signals:
@@ -130,7 +132,7 @@ def fit(
     weights (without ``validate``: the last). Raises Interrupted after the step during which ``signals`` noticed
     something, DivergedError when loss, gradient or validation is not finite, InputError when there are no batches.
     """
-    loop = _Loop(state, step, validate, signals, counted=size is not None)
+    loop = _Loop(state, step, validate, signals, size=size, save_every=save_every)
     if state.random is None:
         state.planned_steps = loop.plan(batches)
         seed_everything(state.settings.seed)
@@ -139,14 +141,12 @@ def fit(
         iterator = iter(batches(state.epoch))
         next(islice(iterator, state.position, state.position), None)  # a resumed run goes on where it stopped
         state.random.restore()
-        saved = time.monotonic()
+        state.model.train()
         while not loop.at_end() and (group := list(islice(iterator, state.settings.accumulate))):
             loop.train(group)
-            state.tally["examples"] += sum(size(batch) for batch in group) if size else 0
             loop.heed_signals()
-            if time.monotonic() - saved > save_every:
+            if loop.save_due():
                 yield from loop.pause(loop.record(complete=False))
-                saved = time.monotonic()
         yield from loop.pause(loop.end_epoch())
         loop.heed_signals()
 
@@ -161,12 +161,14 @@ class _Loop:
         validate: Callable[[], float] | None,
         signals: Signals | None,
         *,
-        counted: bool,
+        size: Callable[[Any], int] | None,
+        save_every: float,
     ) -> None:
-        self.state, self.step, self.validate, self.signals, self.counted = state, step, validate, signals, counted
+        self.state, self.step, self.validate, self.signals, self.size = state, step, validate, signals, size
         self.device = next(iter(state.parameters.values())).device
         count = sum(parameter.numel() for parameter in state.parameters.values())
         self.bf16 = devices.gains_by_bf16(self.device, state.settings.precision, count)
+        self.save_every, self.saved = save_every, time.monotonic()
         self.clock = time.perf_counter()
 
     def plan(self, batches: Callable[[int], Iterable[Batch]]) -> int:
@@ -199,18 +201,17 @@ class _Loop:
         """Seconds for a step, without the first, which warms up, and for one validation."""
         self.state.model.train()
         endless = chain.from_iterable(map(batches, repeat(0)))
-        durations: list[float] = []
-        start = time.perf_counter()
+        times = [time.perf_counter()]
         while not self._signalled():
             self.train(list(islice(endless, self.state.settings.accumulate)))
-            durations.append(time.perf_counter() - start - sum(durations))
-            total = sum(durations)
-            if (len(durations) > 3 and total > seconds) or total > 8 * seconds:
+            times.append(time.perf_counter())
+            total = times[-1] - times[0]
+            if (len(times) > 4 and total > seconds) or total > 8 * seconds:
                 break
-        timed = durations[1:] or durations or [1.0]
+        timed = times[1:] if len(times) > 2 else times
         start = time.perf_counter()
         self._validation()
-        return sum(timed) / len(timed), time.perf_counter() - start
+        return (timed[-1] - timed[0]) / max(1, len(timed) - 1), time.perf_counter() - start
 
     def train(self, group: list[Any]) -> None:
         """Take one optimizer step over the mean gradient of a group of batches."""
@@ -223,6 +224,7 @@ class _Loop:
             state.carried = detach(carried)
             (loss / len(group)).backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
             total += loss.detach() / len(group)
+            state.tally["examples"] += self.size(batch) if self.size else 0
         limit = settings.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         loss_value, norm_value = torch.stack([total, norm.to(total)]).tolist()  # both at once: a GPU waits here
@@ -237,11 +239,12 @@ class _Loop:
 
     def at_end(self) -> bool:
         """Whether the last step is done, or the time is up."""
-        state, settings = self.state, self.state.settings
-        limit = settings.max_minutes
-        return state.step >= min(state.planned_steps, settings.stop_step or state.planned_steps) or (
-            limit is not None and state.seconds + time.perf_counter() - self.clock >= limit * 60
-        )
+        limit = self.state.settings.max_minutes
+        return self._all_steps_done() or (limit is not None and self._lap() >= limit * 60)
+
+    def _all_steps_done(self) -> bool:
+        planned = self.state.planned_steps
+        return self.state.step >= min(planned, self.state.settings.stop_step or planned)
 
     def end_epoch(self) -> Epoch:
         """Validate, keep the weights if they are the best, and decide whether to go on."""
@@ -252,7 +255,7 @@ class _Loop:
             state.keep_best(value)
         else:
             state.epochs_without_gain += 1
-        if state.step >= min(state.planned_steps, settings.stop_step or state.planned_steps):
+        if self._all_steps_done():
             state.stopped = "steps"
         elif self.at_end():
             state.stopped = "time"
@@ -281,9 +284,10 @@ class _Loop:
             gradient_norm=tally["norm"] / steps,
             clipped=tally["clipped"] / steps,
             seconds=state.seconds,
-            per_second=tally["examples"] / spent if self.counted and spent > 0 else None,
+            per_second=tally["examples"] / spent if self.size and spent > 0 else None,
             best=best,
             complete=complete,
+            save_due=self.save_due(),
             stopped=state.stopped if complete else None,
         )
 
@@ -292,9 +296,15 @@ class _Loop:
         self._lap()
         self.state.random = RandomState.capture()
         yield record
+        if record.save_due:
+            self.saved = time.monotonic()
         self.state.random.restore()
         self.state.model.train(self.state.stopped is None)
         self.clock = time.perf_counter()
+
+    def save_due(self) -> bool:
+        """Whether the state was not saved for long."""
+        return time.monotonic() - self.saved > self.save_every
 
     def heed_signals(self) -> None:
         """Raise Interrupted if a signal was noticed, with a state that can be saved."""
@@ -325,17 +335,17 @@ class _Loop:
         PyTorch's function, not its class: the class imports torch._dynamo, which takes a second.
         """
         state, settings = self.state, self.state.settings
-        moving = {name: value for name, value in state.parameters.items() if value.grad is not None}
-        for decays, decay in ((True, settings.weight_decay), (False, 0.0)):
-            names = [name for name, value in moving.items() if _decays(name, value) is decays]
+        moving = [(name, value) for name, value in state.parameters.items() if value.grad is not None]
+        for decay in {settings.weight_decay, 0.0}:
+            part = [(n, v, v.grad) for n, v in moving if decay == (settings.weight_decay if _decays(n, v) else 0.0)]
             with torch.no_grad():
                 adamw(
-                    [moving[name] for name in names],
-                    [gradient for name in names if (gradient := moving[name].grad) is not None],
-                    [state.moment1[name] for name in names],
-                    [state.moment2[name] for name in names],
+                    [value for _, value, _ in part],
+                    [gradient for _, _, gradient in part if gradient is not None],
+                    [state.moment1[name] for name, _, _ in part],
+                    [state.moment2[name] for name, _, _ in part],
                     [],
-                    [state.updates[name] for name in names],
+                    [state.updates[name] for name, _, _ in part],
                     fused=self.device.type in ("cpu", "cuda"),
                     amsgrad=False,
                     beta1=0.9,
@@ -349,7 +359,7 @@ class _Loop:
         momentum = min(settings.average, (1 + state.step) / (10 + state.step))
         for name, mean in state.average.items():
             mean.lerp_(state.parameters[name].detach(), 1 - momentum)
-        for value in moving.values():
+        for _, value in moving:
             value.grad = None
 
     def _validation(self) -> float | None:
@@ -368,8 +378,12 @@ class _Loop:
     def _diverge(self, what: str, rate: float) -> NoReturn:
         """Leave the last good weights in the model and raise DivergedError."""
         state = self.state
-        if state.best_validation is None and all(bool(value.isfinite().all()) for value in state.parameters.values()):
-            state.keep_best(None)  # nothing was validated yet; these are the ones before the step that failed
+        # Before the first validation, the weights from which the bad step would have gone are the last good ones.
+        untouched = what != "the validation loss" and state.best_validation is None
+        if untouched and all(bool(value.isfinite().all()) for value in state.parameters.values()):
+            state.keep_best(None)
+        for value in state.parameters.values():
+            value.grad = None
         state.load_best()
         state.model.eval()
         message = f"{what} is not a finite number after step {state.step} of {state.planned_steps}"

@@ -110,7 +110,8 @@ def seed_everything(seed: int) -> None:
 def detach(carried: Any) -> Any:
     """Cut a carried recurrent state (a tensor, a tuple of such, None) off from the graph that made it."""
     if isinstance(carried, torch.Tensor):
-        return carried.detach()
+        # NumPy, which writes the state to disk, has no bfloat16.
+        return carried.detach().float() if carried.dtype == torch.bfloat16 else carried.detach()
     return tuple(detach(part) for part in carried) if isinstance(carried, (tuple, list)) else carried
 
 
@@ -260,7 +261,7 @@ class TrainingState:
                     value.copy_(torch.from_numpy(arrays[f"{group}/{name}"]))
         for name, kind in _PLAIN.items():
             setattr(self, name, kind(facts[name]))
-        self.stopped, self.history = facts["stopped"], list(facts["history"])
+        self.stopped, self.history = facts["stopped"], [dict(row) for row in facts["history"]]
         self.tally = {name: float(facts["tally"][name]) for name in _COUNTERS}
         best = facts["best_validation"]
         self.best_validation = None if best is None else float(best)

@@ -54,13 +54,13 @@ def _busdays(calendar: str) -> np.busdaycalendar:
 
 def _add_months(day: np.datetime64, months: np.ndarray) -> Dates:
     """The same day of the month, or the month's last day where it is shorter or the start is a last day."""
+    one_day, one_month = np.timedelta64(1, "D"), np.timedelta64(1, "M")
     month = day.astype("datetime64[M]")
-    last_of = lambda m: (m + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")  # noqa: E731
     moved = month + months.astype("timedelta64[M]")
-    if day == last_of(month):
-        return np.asarray(last_of(moved))
-    wanted = moved.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))
-    return np.minimum(wanted, last_of(moved))
+    last: Dates = (moved + one_month).astype("datetime64[D]") - one_day
+    if (day + one_day).astype("datetime64[M]") != month:
+        return last
+    return np.minimum(moved.astype("datetime64[D]") + (day - month.astype("datetime64[D]")), last)
 
 
 def following(calendar: str, day: np.datetime64, n: int) -> Dates:
@@ -91,7 +91,8 @@ def count(calendar: str, first: np.datetime64, last: np.datetime64) -> int:
     if calendar == "weekly":
         return int((last - first).astype(int) // 7)
     if calendar == "monthly":
-        return int((last.astype("datetime64[M]") - first.astype("datetime64[M]")).astype(int))
+        months = (last.astype("datetime64[M]") - first.astype("datetime64[M]")).astype(int)
+        return int(months) - int(_add_months(first, np.array([months]))[0] > last)  # not before its day has come
     one = np.timedelta64(1, "D")
     return int(np.busday_count(first + one, last + one, busdaycal=_busdays(calendar)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,12 @@ class Panel:
     log: NDArray[np.bool_]
     currencies: tuple[str, ...] = ()
     currency_logs: Floats = field(default_factory=lambda: np.empty((0, 0)))
+
+    def head(self, rows: int) -> Panel:
+        """The panel as it was after its first ``rows`` days."""
+        return replace(
+            self, dates=self.dates[:rows], values=self.values[:rows], currency_logs=self.currency_logs[:rows]
+        )
 
     def levels(self) -> Floats:
         """``(T, N)``: the logarithm of a positive series, the value itself of any other."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import importlib.util
 import io
 import json
 import os
-import zipfile
+import re
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,13 +24,13 @@ from seqcli.errors import InputError, MachineError
 from seqcli.forecasting.data import Dates, Floats
 
 MAJORS = ("EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF", "JPY")
-"""The eight major currencies in the order of market convention: of a pair, the one that stands first here is the base."""
+"""The eight major currencies in the order of market convention: of a pair, the first one here is the base."""
 
 CROSSES = tuple(f"{base}/{quote}" for i, base in enumerate(MAJORS) for quote in MAJORS[i + 1 :])
 """The 28 market-direction crosses of the majors: EUR/USD, USD/JPY, AUD/NZD, …"""
 
 SOURCE = "European Central Bank, euro foreign exchange reference rates"
-_MAX_BYTES = 64_000_000  # the history is 6 MB of text in 2026
+_MAX_BYTES = 16_000_000  # the history is 2 MB of text in 2026
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class History:
     sha256: str
 
     def cross(self, pair: str) -> Floats:
-        """``(T,)``: units of the quote currency for one unit of the base currency of ``BASE/QUOTE``; NaN where unknown."""
+        """``(T,)``: units of the quote currency for one unit of the base of ``BASE/QUOTE``; NaN where unknown."""
         base, quote = split_pair(pair, self.currencies)
         column = self.currencies.index
         crossed: Floats = self.per_euro[:, column(quote)] / self.per_euro[:, column(base)]
@@ -94,15 +97,11 @@ def load() -> History:
         InputError: the embedded file cannot be read.
     """
     embedded = _load_file(embedded_path(), "embedded")
-    stored = stored_path()
-    if stored.exists():
-        try:
-            newer = _load_file(stored, "stored")
-        except InputError:
-            return embedded  # `seqcli rates --update` mends it; the embedded history is still right
-        if newer.dates[-1] >= embedded.dates[-1]:
-            return newer
-    return embedded
+    try:
+        stored = _load_file(stored_path(), "stored")
+    except (InputError, OSError):  # none yet, or damaged: `seqcli rates --update` mends it, the embedded one is right
+        return embedded
+    return stored if stored.dates[-1] >= embedded.dates[-1] else embedded
 
 
 def embedded_path() -> Path:
@@ -137,54 +136,83 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("seqcli")
 
 
-def parse(zipped: bytes, where: str, origin: str) -> History:
-    """The ECB's zipped CSV as arrays.
+def unpack(zipped: bytes, where: str) -> str:
+    """The text inside the ECB's zip; takes no more memory than the zip says it needs, and that is bounded.
 
     Raises:
-        InputError: not a zip, not the ECB's table, dates that repeat, or a rate that is not a positive number.
+        InputError: not a zip, a damaged one, or one that unpacks to more than the ECB ever sent.
     """
+    import zipfile  # 15 ms, and only a file that is not in the cache needs it
+
     hint = "seqcli rates --update"
     try:
         with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
             entry = archive.infolist()[0]
             if entry.file_size > _MAX_BYTES:
                 raise InputError(where, f"unpacks to {entry.file_size:,} bytes, more than the ECB ever sent", hint)
-            text = archive.read(entry).decode("ascii")
-    except (zipfile.BadZipFile, IndexError, UnicodeDecodeError, EOFError, ValueError, NotImplementedError) as error:
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("packed in another way than the ECB's")  # zipfile unpacks the others without a bound
+            with archive.open(entry) as file:
+                # Asked for "everything", zipfile inflates up to 2 GB before it looks at the size that the entry
+                # declares; asked for so many bytes, it inflates no more than those.
+                return file.read(entry.file_size + 1).decode("ascii")
+    except (zipfile.BadZipFile, zlib.error, IndexError, EOFError, ValueError, RuntimeError, OSError) as error:
         raise InputError(where, f"not a zip with the ECB's rates ({error})", hint) from error
-    rows = csv.reader(io.StringIO(text))
-    header = next(rows, [])
+
+
+def parse(zipped: bytes, where: str, origin: str) -> History:
+    """The ECB's zipped CSV as arrays.
+
+    Raises:
+        InputError: not a zip, not the ECB's table, dates that repeat or are out of order, or a rate that is not a
+            positive number.
+    """
+    hint = "seqcli rates --update"
+    text = unpack(zipped, where)
+    try:
+        table = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise InputError(where, f"not the ECB's table ({error})", hint) from error
+    header = table[0] if table else []
     names = [name.strip() for name in header[1:] if name.strip()]
-    if header[:1] != ["Date"] or "USD" not in names:
-        raise InputError(where, f"not the ECB's table: its header begins {','.join(header[:4])!r}", hint)
-    dates: list[str] = []
+    if header[:1] != ["Date"] or "USD" not in names or len(set(names)) < len(names):
+        raise InputError(where, f"not the ECB's table: its header begins {','.join(header[:4])[:60]!r}", hint)
+    dates: list[datetime.date] = []
     values: list[list[float]] = []
-    for number, row in enumerate(rows, 2):
+    for number, row in enumerate(table[1:], 2):
         if not row:
             continue
         if len(row) <= len(names):
             raise InputError(f"{where}: row {number}", f"{len(row)} columns where {len(names) + 1} were expected", hint)
-        dates.append(row[0].strip())
-        values.append([_rate(cell, f"{where}: row {number}: {name}") for name, cell in zip(names, row[1:], strict=False)])
+        place = f"{where}: row {number}"
+        dates.append(_date(row[0].strip(), place))
+        values.append([_rate(cell, f"{place}: {name}") for name, cell in zip(names, row[1:], strict=False)])
     if not dates:
         raise InputError(where, "a header but no rates", hint)
-    try:
-        days = np.array(dates, "datetime64[D]")
-    except ValueError as error:
-        raise InputError(where, f"a date cannot be read ({error})", hint) from error
-    order = np.argsort(days, kind="stable")
-    days = days[order]
-    if repeated := days[1:][days[1:] == days[:-1]].tolist():
-        raise InputError(where, f"{repeated[0]} stands there twice", hint)
-    table = np.array(values)[order]
-    quoted = ~np.isnan(table).all(axis=0)
+    days, rates = np.array(dates, "datetime64[D]"), np.array(values)
+    if days[0] > days[-1]:  # as the ECB writes it: the newest first
+        days, rates = days[::-1], rates[::-1]
+    if len(wrong := np.flatnonzero(days[1:] <= days[:-1])):
+        before, day = days[wrong[0]], days[wrong[0] + 1]
+        what = "stands there twice" if day == before else f"and {before} are out of order"
+        raise InputError(where, f"{day} {what}", hint)
+    quoted = ~np.isnan(rates).all(axis=0)
     return History(
         dates=days,
         currencies=("EUR", *(name for name, known in zip(names, quoted, strict=True) if known)),
-        per_euro=np.column_stack([np.ones(len(days)), table[:, quoted]]),
+        per_euro=np.column_stack([np.ones(len(days)), rates[:, quoted]]),
         origin=origin,
         sha256=hashlib.sha256(zipped).hexdigest(),
     )
+
+
+def _date(cell: str, where: str) -> datetime.date:
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", cell):
+            raise ValueError
+        return datetime.date.fromisoformat(cell)
+    except ValueError:
+        raise InputError(where, f"not a date: {cell!r}", "seqcli rates --update") from None
 
 
 def _rate(cell: str, where: str) -> float:
@@ -201,20 +229,20 @@ def _rate(cell: str, where: str) -> float:
 
 
 def _load_file(path: Path, origin: str) -> History:
-    """The file parsed, or its cached arrays where they are of this very file (same size and time of change)."""
-    stat = path.stat()
-    key = hashlib.sha256(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|1".encode()).hexdigest()[:16]
-    cache = cache_folder() / f"rates-{key}.bin"
+    """The file parsed, or its cached arrays where they are of these very bytes.
+
+    One cache for each origin: a new one for every file would grow by 2 MB a day.
+    """
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    cache = cache_folder() / f"rates-{origin}.bin"
     try:
-        return _from_cache(cache.read_bytes(), origin)
-    except (OSError, ValueError, KeyError):
-        pass  # none yet, or one that a killed process or another version left: it is made again
-    history = parse(path.read_bytes(), str(path), origin)
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        return _from_cache(cache.read_bytes(), origin, sha256)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none yet, or of another file, or damaged: it is made again
+    history = parse(content, str(path), origin)
+    with suppress(OSError, MachineError):  # a read-only or full cache only costs a fifth of a second each time
         files.write_bytes(cache, _to_cache(history))
-    except (OSError, MachineError):
-        pass  # a read-only or full cache only costs a tenth of a second each time
     return history
 
 
@@ -225,26 +253,28 @@ def _to_cache(history: History) -> bytes:
     return json.dumps({**head, "check": hashlib.sha256(body).hexdigest()}).encode() + b"\n" + body
 
 
-def _from_cache(content: bytes, origin: str) -> History:
+def _from_cache(content: bytes, origin: str, sha256: str) -> History:
     line, _, body = content.partition(b"\n")
     head = json.loads(line)
     days, currencies = int(head["days"]), tuple(head["currencies"])
-    if hashlib.sha256(body).hexdigest() != head["check"]:
-        raise ValueError("damaged cache")
+    if head["sha256"] != sha256 or hashlib.sha256(body).hexdigest() != head["check"]:
+        raise ValueError("of another file, or damaged")
     dates = np.frombuffer(body, "<i8", days).astype("datetime64[D]")
     per_euro = np.frombuffer(body, "<f8", days * len(currencies), 8 * days).reshape(days, len(currencies))
-    return History(dates, currencies, per_euro, origin, head["sha256"])
+    return History(dates, currencies, per_euro, origin, sha256)
 
 
-def rows(history: History, pairs: Sequence[str], since: str | None, until: str | None) -> Iterator[dict[str, object]]:
+def rows(
+    history: History, pairs: Sequence[str], since: str | np.datetime64 | None, until: str | np.datetime64 | None
+) -> Iterator[dict[str, object]]:
     """``date, pair, rate`` records between two ISO dates, both included; a day without a rate is left out."""
     chosen = np.ones(len(history.dates), bool)
-    if since:
+    if since is not None:
         chosen &= history.dates >= np.datetime64(since)
-    if until:
+    if until is not None:
         chosen &= history.dates <= np.datetime64(until)
-    crosses = {pair: history.cross(pair) for pair in pairs}
+    crosses = {"/".join(split_pair(pair, history.currencies)): history.cross(pair) for pair in pairs}
     for row in np.flatnonzero(chosen):
         for pair, cross in crosses.items():
             if not np.isnan(cross[row]):
-                yield {"date": str(history.dates[row]), "pair": "/".join(split_pair(pair, history.currencies)), "rate": float(cross[row])}
+                yield {"date": str(history.dates[row]), "pair": pair, "rate": float(cross[row])}

@@ -82,7 +82,7 @@ def _fan(record: Mapping[str, Any], low: float, high: float, width: int = 24) ->
     """The density between two values as a line of blocks, read off the quantile function."""
     levels, values = np.array(LEVELS), np.array([record[name] for name in QUANTILES])
     edges = np.linspace(low, high, width + 1)
-    mass = np.diff(np.interp(edges, values, levels, left=0.0, right=1.0))
+    mass = np.diff(np.interp(edges, values, levels))
     height = mass / mass.max() if mass.max() > 0 else mass
     return "".join(" " if h < 0.02 else _BLOCKS[min(7, int(h * 8))] for h in height)
 

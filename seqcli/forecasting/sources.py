@@ -13,6 +13,7 @@ from seqcli.core import rows
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import calendar as calendars
 from seqcli.forecasting import rates
+from seqcli.forecasting.config import SINCE
 from seqcli.forecasting.data import Floats, Panel
 
 
@@ -51,7 +52,9 @@ class _Series:
     def add(self, date: datetime.date, value: float, row: int, source: str) -> None:
         if self.dates and date <= self.dates[-1]:
             what = "stands there twice" if date == self.dates[-1] else f"comes after {self.dates[-1]}"
-            raise InputError(f"{source}: row {row}", f"{date} {what}: dates must increase", "sort the table by date, one row a day")
+            raise InputError(
+                f"{source}: row {row}", f"{date} {what}: dates must increase", "sort the table by date, one row a day"
+            )
         self.dates.append(date)
         self.values.append(value)
         self.rows.append(row)
@@ -92,6 +95,11 @@ def day(option: str, value: str | None) -> np.datetime64 | None:
         raise UsageError(f"{option} {value}", str(problem), "write dates as 2024-06-28") from None
 
 
+def first_day(source: str | None, since: str | None) -> np.datetime64 | None:
+    """The first day to learn from: ``since``, or for the ECB's rates the one that the defaults were chosen with."""
+    return day("--since", since or (SINCE if source is None else None))
+
+
 def from_rates(
     history: rates.History, pairs: Sequence[str], since: np.datetime64 | None = None, until: np.datetime64 | None = None
 ) -> Panel:
@@ -115,7 +123,11 @@ def from_rates(
     chosen &= ~np.isnan(values).all(axis=1)
     if not chosen.any():
         span = f"{history.dates[0]} to {history.dates[-1]}"
-        raise InputError("rates", f"none of {', '.join(names)} between {since or 'the beginning'} and {until or 'the end'}", f"the history goes from {span}")
+        raise InputError(
+            "rates",
+            f"none of {', '.join(names)} between {since or 'the beginning'} and {until or 'the end'}",
+            f"the history goes from {span}",
+        )
     where = np.flatnonzero(chosen)
     stretch = slice(where[0], where[-1] + 1)
     days = history.dates[stretch]
@@ -156,7 +168,9 @@ def from_table(
         table.require(column, "--value-column")
     if options.series_column:
         table.require(options.series_column, "--series-column")
-    series = _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
+    series = (
+        _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
+    )
     series = [s for s in series if any(v == v for v in s.values)]
     if not series:
         raise InputError(table.name, "no values", "a table needs a column of dates and a column of numbers")
@@ -208,7 +222,9 @@ def _read_long(table: rows.Table, date_column: str, options: TableOptions) -> li
     assert key is not None
     others = options.value_columns or tuple(c for c in table.columns if c not in (date_column, key))
     if len(others) != 1:
-        raise InputError(table.name, f"which of {', '.join(others) or 'no column'} holds the value?", "name it with --value-column")
+        raise InputError(
+            table.name, f"which of {', '.join(others) or 'no column'} holds the value?", "name it with --value-column"
+        )
     series: dict[str, _Series] = {}
     for row in table:
         name = rows.text(row, key)

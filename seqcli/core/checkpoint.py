@@ -122,6 +122,7 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
         files.recover(path)
         if path.exists() and not path.is_dir():
             raise ModelError(where, "is a file, not a folder", ELSEWHERE)
+        files.sweep(folder.resume)
         holds = sorted(path.iterdir()) if path.exists() else []
         if holds and Path.cwd().is_relative_to(path.resolve()):
             raise ModelError(where, "is the folder you stand in, which cannot be replaced", ELSEWHERE)

@@ -46,7 +46,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             return
         target = path.resolve()  # behind a symbolic link, the file is replaced and the link stays
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clean(target)
+        sweep(target)
         new = _sibling(target, "new")
         try:
             with new.open("xb") as file:
@@ -73,7 +73,7 @@ def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         recover(target)
-        _clean(target)
+        sweep(target)
         new = _sibling(target, "new")
         try:
             new.mkdir()
@@ -101,6 +101,18 @@ def recover(target: Path) -> None:
         time.sleep(0.01)
 
 
+def sweep(target: Path) -> None:
+    """Take away what killed processes left beside ``target``; every write to it begins with this."""
+    target = target.resolve()
+    for path in [*_siblings(target, "new"), *(_siblings(target, "old") if target.exists() else ())]:
+        if _abandoned(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
+
+
 def check_writable(folder: Path) -> None:
     """Raise MachineError unless a file can be made in ``folder`` (or in the nearest parent that exists)."""
     folder = folder.resolve()
@@ -108,6 +120,7 @@ def check_writable(folder: Path) -> None:
         folder = folder.parent
     probe = _sibling(folder / "probe", "new")
     with explained(folder):
+        sweep(folder / "probe")
         try:
             probe.touch(exist_ok=False)
         finally:
@@ -181,17 +194,6 @@ def _siblings(target: Path, role: str) -> list[Path]:
         for path in target.parent.glob(f".seqcli-{role}-{_short_hash(target.name)}-*")
         if _SIBLING.fullmatch(path.name)
     ]
-
-
-def _clean(target: Path) -> None:
-    """Take away what a killed process left beside ``target``."""
-    for path in [*_siblings(target, "new"), *(_siblings(target, "old") if target.exists() else ())]:
-        if _abandoned(path):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    path.unlink()
 
 
 def _abandoned(path: Path) -> bool:

@@ -190,9 +190,15 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 def _version(database: sqlite3.Connection, path: Path) -> int:
     """The schema's version; 0 for a new, empty file."""
+    # The three answers must be of one moment: another process may be making the tables.
+    own = not database.in_transaction
+    if own:
+        database.execute("BEGIN")
     ((application,),) = database.execute("PRAGMA application_id").fetchall()
     ((version,),) = database.execute("PRAGMA user_version").fetchall()
     ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    if own:
+        database.execute("COMMIT")
     if application == _APPLICATION and version > VERSION:
         raise ModelError(
             str(path),

@@ -6,8 +6,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def test_the_same_run_twice_adds_nothing_whenever_it_was_issued(path: Path) -> N
     assert journal.append(path, forecast()) == journal.Written(5, 0, 0, 0)
     again = forecast(issued_at="2026-10-01T09:00:00+00:00")
     assert journal.append(path, again) == journal.Written(0, 5, 0, 0)
-    assert list(journal.read(path))[0]["issued_at"] == "2026-10-01T05:00:00+00:00"
+    assert next(journal.read(path))["issued_at"] == "2026-10-01T05:00:00+00:00"
 
 
 def test_other_numbers_for_the_same_forecast_are_counted_and_the_first_are_kept(path: Path) -> None:
@@ -117,67 +117,60 @@ def test_a_column_that_the_journal_does_not_have_is_refused(path: Path) -> None:
         journal.append(path, forecast(mood="good"))
 
 
-WRITER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from test_journal import forecast
-from seqcli.forecasting import journal
-for k in range(int(sys.argv[3])):
-    journal.append(Path(sys.argv[1]), forecast(series=f"S{k}"))
-"""
+def apart(work: Callable[[], object]) -> int:
+    """Does the work in a process of its own, forked and so quickly there; its number."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return child
 
 
-def writer(path: Path, origins: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", WRITER, str(path), str(Path(__file__).parent), str(origins)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def exit_code(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_fifty_at_once_leave_one_row_each_and_no_error(path: Path) -> None:
-    children = []
-    for _ in range(50):
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                # every one opens its own connection, and all of them make the file or wait for it
-                journal.append(path, forecast())
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(child)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    assert codes == [0] * 50
+    children = [
+        apart(lambda: journal.append(path, forecast())) for _ in range(50)
+    ]  # all of them make the file, or wait
+    assert [exit_code(child) for child in children] == [0] * 50
     assert len(list(journal.read(path))) == HORIZON
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_twenty_times_every_origin_is_whole_and_a_rerun_completes(path: Path) -> None:
     moments = random.Random(1)
-    stopped = 0
-    for _ in range(20):
-        child = writer(path, 2000)
-        deadline = time.monotonic() + 20
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0.0, 0.08))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        stopped += child.returncode == -signal.SIGKILL
-        if path.stat().st_size:
-            with closing(sqlite3.connect(path)) as database:
-                assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-                tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'forecasts'").fetchone()
-                if tables == (1,):
-                    counts = database.execute("SELECT count(*) FROM forecasts GROUP BY series").fetchall()
-                    assert set(counts) <= {(HORIZON,)}
-    assert stopped == 20
-    with writer(path, 20) as child:
-        assert child.communicate()[0] == b""
-        assert child.returncode == 0
-    assert journal.contents(path).rows >= 20 * HORIZON
+    seen = 0
+    for run in range(20):
+
+        def work(first: int = 10_000 * run) -> None:
+            for k in range(first, first + 10_000):
+                journal.append(path, forecast(series=f"S{k}"))
+
+        child = apart(work)
+        time.sleep(moments.uniform(0.0, 0.06))
+        os.kill(child, signal.SIGKILL)
+        assert exit_code(child) == -signal.SIGKILL
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            if database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'forecasts'").fetchone() == (1,):
+                counts = database.execute("SELECT count(*) FROM forecasts GROUP BY series").fetchall()
+                assert set(counts) <= {(HORIZON,)}
+                assert len(counts) >= seen
+                seen = len(counts)
+    assert seen > 20  # most were killed in the middle of their work
+    for k in range(20):
+        journal.append(path, forecast(series=f"S{k}"))
+    assert {f"S{k}" for k in range(20)} <= set(journal.contents(path).series)
 
 
 def test_a_journal_that_is_held_for_too_long_is_tried_later(path: Path) -> None:
@@ -259,7 +252,8 @@ def test_reading_leaves_no_file_beside_the_journal(path: Path) -> None:
 def test_rows_that_a_killed_writer_left_in_the_log_are_read(path: Path, tmp_path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     try:
-        journal.append(path, forecast())  # while another connection is open, the rows stay in the write-ahead log
+        journal.append(path, forecast())
+        other.execute("SELECT count(*) FROM forecasts").fetchone()  # a file in use keeps its write-ahead log
         journal.append(path, forecast(day="2026-10-02"))
         copy = tmp_path / "copy.sqlite"
         for suffix in ("", "-wal"):

@@ -1,0 +1,1 @@
+"""The door: commands, options and output."""

@@ -116,7 +116,7 @@ def frame(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Recurrent models as a command, honest about their skill: every model stands beside the baselines that could shame it.
+    """Recurrent models as a command: every model stands beside the baselines that could shame it.
 
     Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
     """

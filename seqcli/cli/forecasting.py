@@ -25,7 +25,7 @@ def rates(
     since: options.Since = None,
     until: options.Until = None,
 ) -> None:
-    """Print the history of exchange rates: the ECB's reference rates since 1999, and the cross rates that follow from them."""
+    """Print the history of exchange rates: the ECB's reference rates since 1999, and their cross rates."""
     from seqcli.forecasting import rates as room
 
     out.emit(room.rows(room.load(), pairs or list(room.CROSSES), since, until))
@@ -46,7 +46,7 @@ def train_forecast(
         typer.Option(
             "--holdout",
             min=0,
-            help="Last days for the report, never seen by the model that it is on; as many before them validate. 0: no report.",
+            help="Last days, kept for the report; as many before them validate. 0: no report.",
         ),
     ] = 250,
     no_refit: Annotated[
@@ -75,11 +75,12 @@ def train_forecast(
     read = _read(table)
     panel = sources.panel(source, pair, read, until=until)
     plan = train.plan(
-        training, quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit, baselines=baselines,
-        since=sources.first_day(source, since), init_from=init_from, source=source or issue.RATES, table=read,
+        training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
+        baselines=baselines, since=sources.first_day(source, since), init_from=init_from,
+        source=source or issue.RATES, table=read,
     )  # fmt: skip
-    flags = {"overwrite": training.overwrite, "resume": training.resume, "require_skill": require_skill}
-    out.result(out.follow(train.train(panel, training.out, plan, **flags)), str(training.out))
+    place = train.Place(training.out, training.overwrite, training.resume)
+    out.result(out.follow(train.train(panel, place, plan, require_skill=require_skill)), str(training.out))
 
 
 @command("forecast", group=GROUP, example="seqcli forecast fx --pair USD/JPY")
@@ -150,11 +151,9 @@ def backtest(
 
     loaded = issue.load(model)
     panel = loaded.panel(source, pair, _read(table))
-    dates = {"since": since, "until": until, "every": every}
-    detail = {"by_series": by_series, "by_horizon": by_horizon}
-    work = room.backtest(
-        loaded, panel, **dates, **detail, group=baselines, forecasts=forecasts, require_skill=require_skill
-    )
+    window = room.Window(since, until, every)
+    detail = room.Detail(baselines, by_series, by_horizon, require_skill)
+    work = room.backtest(loaded, panel, window, detail, forecasts)
     out.result(out.follow(work), str(model))
 
 

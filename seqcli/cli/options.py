@@ -2,9 +2,9 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -178,7 +178,7 @@ class Training:
         ),
     ] = None
 
-    @property
-    def command(self) -> str:
-        """What the user typed, for the model's record."""
-        return shlex.join(["seqcli", *sys.argv[1:]])
+    def said(self) -> dict[str, Any]:
+        """What the user said of the training; a flag that was left to the task is not there."""
+        flags = {name: value for name, value in asdict(self).items() if value is not None}
+        return flags | {"command": shlex.join(["seqcli", *sys.argv[1:]])}

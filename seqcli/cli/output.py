@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -101,9 +102,8 @@ class Output:
                 if bar:
                     bar.show(progress)
                 elif progress.line:
-                    self.detail(
-                        f"{progress.stage} {progress.done}{f'/{progress.total}' if progress.total else ''}: {progress.text}"
-                    )
+                    of = f"/{progress.total}" if progress.total else ""
+                    self.detail(f"{progress.stage} {progress.done}{of}: {progress.text}")
         except StopIteration as end:
             finished: T = end.value
             return finished
@@ -147,7 +147,7 @@ _STYLES = {"yellow": "33", "bold red": "1;31", "cyan": "36"}
 
 
 def _csv_cell(value: Any, dumps: Any) -> Any:
-    if value is None or (isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))):
+    if value is None or (isinstance(value, float) and (not math.isfinite(value))):
         return ""
     if isinstance(value, float):
         return repr(value)
@@ -155,7 +155,7 @@ def _csv_cell(value: Any, dumps: Any) -> Any:
 
 
 def _table_cell(value: Any) -> str:
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -1,0 +1,1 @@
+"""The room of dated series: rates, training, forecasts, backtests."""

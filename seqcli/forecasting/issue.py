@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest
 from seqcli.errors import InputError, UsageError
-from seqcli.forecasting import predict, rates, records, sources
+from seqcli.forecasting import predict, records, sources
 from seqcli.forecasting.config import ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.sources import TableOptions
@@ -69,7 +69,17 @@ class Model:
                     "SOURCE", f"the model was trained on {trained_on}: give a table", "seqcli forecast MODEL TABLE.csv"
                 )
             pairs = list(self.manifest.data["series"])
-        return sources.panel(source, pairs, _merged(self.table, table), until=until)
+        return self._as_trained(sources.panel(source, pairs, _merged(self.table, table), until=until))
+
+    def _as_trained(self, panel: Panel) -> Panel:
+        """Series that it knows stay in logarithms or differences, whatever their newest values would suggest."""
+        trained = dict(zip(self.manifest.data["series"], self.manifest.data["log"], strict=True))
+        log = np.array([trained.get(name, own) for name, own in zip(panel.names, panel.log, strict=True)])
+        for column in np.flatnonzero(log & ~panel.log):
+            row = int(np.nanargmin(panel.values[:, column]))
+            what = f"{panel.values[row, column]:g} on {panel.dates[row]}, but the model knows a positive series"
+            raise InputError(panel.names[column], what, "mend the value, or train again")
+        return replace(panel, log=log)
 
 
 def load(folder: Path) -> Model:
@@ -148,8 +158,11 @@ def _sentence(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
     ratio, p = report[0]["crps_ewma"], report[0]["dm_p_ewma"]
     sure = p is not None and p < 0.05
     better = "better than" if ratio < 1 and sure else "not shown to be better than"
-    chance = "too few days to test" if p is None else f"p = {p:.3f}"
-    return f"{said} One day ahead its intervals were {better} EWMA on unseen days (CRPS × {ratio:.4f}, {chance}); the point is the last value."
+    chance = "too few days to test" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return (
+        f"{said} One day ahead its intervals were {better} EWMA on unseen days (CRPS × {ratio:.4f}, {chance}); "
+        "the point is the last value."
+    )
 
 
 def _merged(recorded: TableOptions, given: TableOptions) -> TableOptions:
@@ -163,7 +176,11 @@ def _table_from(raw: Any) -> TableOptions:
     known = TableOptions()
     if not isinstance(raw, dict):
         return known
-    texts = {n: v for n, v in raw.items() if n in asdict(known) and n != "value_columns" and isinstance(v, str)}
+    texts: dict[str, Any] = {
+        name: value
+        for name, value in raw.items()
+        if name in asdict(known) and name != "value_columns" and isinstance(value, str)
+    }
     columns = raw.get("value_columns")
     if isinstance(columns, list) and all(isinstance(c, str) for c in columns):
         texts["value_columns"] = tuple(columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -48,6 +49,18 @@ class _Series:
     dates: list[datetime.date] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+
+    def cut(self, since: np.datetime64 | None, until: np.datetime64 | None) -> _Series:
+        """The values between two dates, both included; what lies outside is as if it had never been read."""
+        kept = [
+            i
+            for i, (date, value) in enumerate(zip(self.dates, self.values, strict=True))
+            if not math.isnan(value)
+            and (since is None or np.datetime64(date) >= since)
+            and (until is None or np.datetime64(date) <= until)
+        ]
+        pick = lambda items: [items[i] for i in kept]  # noqa: E731
+        return _Series(self.name, pick(self.dates), pick(self.values), pick(self.rows))
 
     def add(self, date: datetime.date, value: float, row: int, source: str) -> None:
         if self.dates and date <= self.dates[-1]:
@@ -171,26 +184,17 @@ def from_table(
     series = (
         _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
     )
-    series = [s for s in series if any(v == v for v in s.values)]
+    series = [s for s in (s.cut(since, until) for s in series) if s.values]
     if not series:
-        raise InputError(table.name, "no values", "a table needs a column of dates and a column of numbers")
+        span = f" between {since or 'the beginning'} and {until or 'the end'}" if since or until else ""
+        raise InputError(table.name, f"no values{span}", "a table needs a column of dates and a column of numbers")
     days = np.array(sorted({d for s in series for d in s.dates}), "datetime64[D]")
     calendar = calendars.infer(days) if options.calendar == "infer" else options.calendar
     calendars.check(calendar, days, table.name)
-    if since is not None:
-        days = days[days >= since]
-    if until is not None:
-        days = days[days <= until]
-    if not len(days):
-        raise InputError(table.name, f"no dates between {since or 'the beginning'} and {until or 'the end'}", None)
     dates = calendars.between(calendar, days[0], days[-1])
     values = np.full((len(dates), len(series)), np.nan)
     for column, one in enumerate(series):
-        own = np.array(one.dates, "datetime64[D]")
-        inside = (own >= dates[0]) & (own <= dates[-1])
-        values[np.searchsorted(dates, own[inside]), column] = np.array(one.values)[inside]
-    kept = ~np.isnan(values).all(axis=0)
-    values, series = values[:, kept], [s for s, keep in zip(series, kept, strict=True) if keep]
+        values[np.searchsorted(dates, np.array(one.dates, "datetime64[D]")), column] = one.values
     names = tuple(s.name for s in series)
     log = np.array([_is_log(s, options.transform, table.name) for s in series])
     currencies, currency_logs = _currencies(names, values, log)

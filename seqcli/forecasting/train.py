@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.errors import InputError, ModelError
 from seqcli.forecasting import backtest, config, issue, predict
-from seqcli.forecasting.config import ForecastConfig
+from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
 from seqcli.forecasting.data import Panel
 from seqcli.forecasting.sources import TableOptions
 from seqcli.results import Progress, Result
@@ -23,31 +24,7 @@ from seqcli.results import Progress, Result
 if TYPE_CHECKING:
     from seqcli.core.training import FitSettings, Signals, TrainingState
 
-T = TypeVar("T")
-
 FEWEST_DAYS = 60  # below this there is nothing to learn a volatility's ways from
-
-
-class TrainingFlags(Protocol):
-    """What every ``train-*`` command takes, as the command line hands it over; ``None``: the default of the task."""
-
-    cell: Any
-    layers: int
-    hidden: int | None
-    dropout: float | None
-    learning_rate: float | None
-    batch_size: int | None
-    clip_norm: float | None
-    epochs: int | None
-    steps: int | None
-    max_minutes: float | None
-    seed: int
-    device: str
-    threads: int | None
-
-    @property
-    def command(self) -> str:
-        """What the user typed."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +48,7 @@ class Plan:
 
     config: ForecastConfig
     fit: FitSettings
-    batch_size: int = config.BATCH_SIZE
+    batch_size: int = BATCH_SIZE
     since: np.datetime64 | None = None
     holdout: int = 250
     refit: bool = True
@@ -84,82 +61,88 @@ class Plan:
     table: TableOptions = field(default_factory=TableOptions)
 
 
-def plan(flags: TrainingFlags, *, quick: bool, horizon: int, members: int | None, **rest: Any) -> Plan:
+def plan(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | None, **rest: Any) -> Plan:
     """The defaults that were chosen for the task, with what the user said instead.
 
     Arguments:
-        flags: what every ``train-*`` command takes; ``None`` keeps the default.
+        flags: what was said of ``--cell``, ``--hidden``, ``--epochs`` and the other flags that every training has.
         quick: a smaller model for a first look.
         horizon: business days ahead.
-        members: networks that are averaged.
+        members: networks that are averaged; ``None``: the default.
         rest: fields of ``Plan``.
     """
     from seqcli.core.training import FitSettings
 
+    default = ForecastConfig()
     shape = ForecastConfig(
-        cell=flags.cell,
-        layers=flags.layers,
-        hidden=_or(flags.hidden, ForecastConfig.hidden),
-        dropout=_or(flags.dropout, ForecastConfig.dropout),
-        members=_or(members, 2 if quick else ForecastConfig.members),
+        cell=flags["cell"],
+        layers=flags["layers"],
+        hidden=flags.get("hidden", default.hidden),
+        dropout=flags.get("dropout", default.dropout),
+        members=members or (2 if quick else default.members),
         horizon=horizon,
     )
+    minutes = flags.get("max_minutes")
     fit = FitSettings(
-        epochs=_or(flags.epochs, 4 if quick else config.EPOCHS),
-        steps=flags.steps,
-        max_minutes=flags.max_minutes and flags.max_minutes / 2,  # there are two fits
-        learning_rate=_or(flags.learning_rate, config.LEARNING_RATE),
+        epochs=flags.get("epochs", 4 if quick else config.EPOCHS),
+        steps=flags.get("steps"),
+        max_minutes=minutes / 2 if minutes and rest["holdout"] and rest["refit"] else minutes,  # for each of two fits
+        learning_rate=flags.get("learning_rate", config.LEARNING_RATE),
         schedule="cosine",
         warmup=config.WARMUP,
         weight_decay=config.WEIGHT_DECAY,
-        clip_norm=_or(flags.clip_norm, config.CLIP_NORM),
+        clip_norm=flags.get("clip_norm", config.CLIP_NORM),
         precision="float32",
-        seed=flags.seed,
+        seed=flags["seed"],
     )
     if quick and rest["baselines"] == "all":
         rest["baselines"] = "fast"
-    return Plan(
-        shape,
-        fit,
-        _or(flags.batch_size, config.BATCH_SIZE),
-        device=flags.device,
-        threads=flags.threads,
-        command=flags.command,
-        **rest,
-    )
+    common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
+    return Plan(shape, fit, **common, **rest)
 
 
-def _or(given: T | None, default: T) -> T:
-    return default if given is None else given
+@dataclass(frozen=True)
+class Place:
+    """Where the model goes: ``overwrite`` what is there once the new one is whole, or ``resume`` an interrupted run."""
+
+    out: Path
+    overwrite: bool = False
+    resume: bool = False
 
 
-def train(
-    panel: Panel, out: Path, plan: Plan, *, overwrite: bool = False, resume: bool = False, require_skill: bool = False
-) -> Generator[Progress, None, Result]:
+def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False) -> Generator[Progress, None, Result]:
     """Trains a model of a panel and writes its folder; yields signs of life, returns the report.
 
     The model of the report is fitted on the days before the last two ``holdout``s; the first of them chooses the
     number of steps, and the second is seen by nothing but the report. An interrupted run is saved in ``resume/`` after
     the step in hand.
 
+    Arguments:
+        panel: the series.
+        place: where the model goes.
+        plan: what is trained, and how.
+        require_skill: fail, after everything was saved, unless the model is significantly better than EWMA.
+
     Raises:
         InputError: too few days, or nothing that moves.
-        ModelError: ``out`` holds something, or there is nothing to resume.
+        ModelError: the place holds something, or there is nothing to resume.
         DivergedError: the loss stopped being a number.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    checkpoint.check_out(out, overwrite=overwrite, resume=resume)
+    out = place.out
+    checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
     cut, warnings = _split(panel, plan)
     from seqcli.core import device
     from seqcli.core.training import Signals
 
     chosen = device.choose("cpu" if plan.device == "auto" else plan.device)  # small networks: a GPU does not pay
     threads = device.set_threads(plan.threads)
-    if not resume and ModelFolder(out).resume.exists():
+    if not place.resume and ModelFolder(out).resume.exists():
         shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
     with Signals() as signals:
-        first = _Fit(panel, plan, cut, ModelFolder(out).resume / "fit", chosen, signals)
-        state = yield from first.run("training", resume)
+        session = _Session(chosen, signals)
+        first = _Fit(panel, plan, cut, ModelFolder(out).resume / "fit", session)
+        state = yield from first.run("training", place.resume)
         reported = state.weights()
         final = state
         if cut.valid and plan.refit:
@@ -170,7 +153,7 @@ def train(
             second = _Fit(
                 panel, again, _Cut(len(panel.dates), 0, 0), ModelFolder(out).resume / "refit", chosen, signals
             )
-            final = yield from second.run("fitting through the end", resume)
+            final = yield from second.run("fitting through the end", place.resume)
         records: list[dict[str, Any]] = []
         if cut.test:
             scores = yield from _report(panel, plan, cut, reported)
@@ -184,12 +167,16 @@ def train(
         data=_facts(panel, plan, seen, cut) | {"steps": final.step, "threads": threads},
         metrics=tuple(r for r in records if r["series"] == "all"),
     )
-    report = backtest.result(records, warnings, require_skill) if records else Result((), warnings=warnings)
+    report = (
+        backtest.result(records, warnings, backtest.Detail(require_skill=require_skill))
+        if records
+        else Result((), warnings=warnings)
+    )
     card = _card(out, manifest, plan, report)
     settings = asdict(plan.config) | {
         "fit": asdict(plan.fit),
         "batch_size": plan.batch_size,
-        "table": asdict(plan.table),
+        "table": asdict(plan.table) | {"calendar": panel.calendar},
     }
     checkpoint.save(
         out, manifest, config=settings, tensors=final.weights(), history=final.history, card=card, overwrite=True
@@ -203,7 +190,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Cut:
-    """Rows of the panel: 0 … fit_end learn, fit_end … valid_end choose the number of steps, the rest is the report's."""
+    """Rows of the panel: until ``fit_end`` to learn, then ``valid`` to choose the number of steps, then the report's."""
 
     fit_end: int
     valid: int
@@ -217,8 +204,9 @@ class _Cut:
 def _split(panel: Panel, plan: Plan) -> tuple[_Cut, tuple[str, ...]]:
     """Where the days are cut; a short history gets a shorter holdout, and a warning."""
     days = len(panel.dates)
-    moves = np.abs(np.diff(panel.values, axis=0)) > 0
-    still = [name for name, moved in zip(panel.names, moves.any(axis=0), strict=True) if not moved]
+    with np.errstate(invalid="ignore"):
+        span = np.nanmax(panel.values, axis=0) - np.nanmin(panel.values, axis=0)
+    still = [name for name, width in zip(panel.names, span, strict=True) if not width > 0]
     if days < FEWEST_DAYS + plan.config.horizon:
         raise InputError("training data", f"{days} days; at least {FEWEST_DAYS + plan.config.horizon} are needed", None)
     if len(still) == len(panel.names):
@@ -235,15 +223,23 @@ def _split(panel: Panel, plan: Plan) -> tuple[_Cut, tuple[str, ...]]:
     return _Cut(days - 2 * holdout, holdout, holdout), warnings
 
 
+@dataclass(frozen=True)
+class _Session:
+    """Where to compute, and who may interrupt."""
+
+    device: Any
+    signals: Signals
+
+
 class _Fit:
     """One fit of the network to the first rows of a panel, which can be stopped and gone on with."""
 
-    def __init__(self, panel: Panel, plan: Plan, cut: _Cut, folder: Path, device: Any, signals: Signals) -> None:
+    def __init__(self, panel: Panel, plan: Plan, cut: _Cut, folder: Path, session: _Session) -> None:
         from seqcli.core.training import seed_everything
         from seqcli.forecasting.chunks import Chunks
         from seqcli.forecasting.model import Forecaster
 
-        self.plan, self.folder, self.signals = plan, folder, signals
+        self.plan, self.folder, self.session = plan, folder, session
         # What comes after is not merely masked: it is not there.
         self.chunks = Chunks.build(panel.head(cut.fit_end), plan.config, since=plan.since)
         self.valid = None
@@ -253,7 +249,7 @@ class _Fit:
         self.model = Forecaster(plan.config)
         if plan.init_from is not None:
             _start_from(self.model, plan.init_from)
-        self.model.to(device)
+        self.model.to(session.device)
         self.fingerprint = _fingerprint(panel.head(cut.valid_end), plan)
 
     def run(self, stage: str, resume: bool) -> Generator[Progress, None, TrainingState]:
@@ -274,7 +270,7 @@ class _Fit:
                 batches,
                 self.chunks.step(self.model),
                 validate=validate,
-                signals=self.signals,
+                signals=self.session.signals,
                 size=lambda b: b.size,
             ):
                 state.save(self.folder)
@@ -304,11 +300,12 @@ def _start_from(model: Any, folder: Path) -> None:
 
 def _report(panel: Panel, plan: Plan, cut: _Cut, weights: Any) -> Generator[Progress, None, Any]:
     """The held-out days: the model that never saw them beside the baselines."""
-    known = np.isfinite(panel.values).any(axis=1)
+    known: NDArray[np.bool_] = np.isfinite(panel.values).any(axis=1)
     rows = np.arange(cut.valid_end - 1, len(panel.dates) - plan.config.horizon)
     origins = rows[known[rows]]
     levels = predict.quantiles(weights, plan.config, panel, origins)
-    return (yield from backtest.report(plan.config.cell, levels, panel, origins, cut.valid_end - 1, plan.baselines))
+    test = backtest.Test(panel, origins, cut.valid_end - 1, plan.baselines)
+    return (yield from backtest.report(plan.config.cell, levels, test))
 
 
 def _fingerprint(panel: Panel, plan: Plan) -> dict[str, Any]:
@@ -328,6 +325,7 @@ def _facts(panel: Panel, plan: Plan, seen: int, cut: _Cut) -> dict[str, Any]:
         "source": plan.source,
         "fingerprint": _fingerprint(panel.head(seen), plan)["data"],
         "series": list(panel.names),
+        "log": panel.log.tolist(),
         "calendar": panel.calendar,
         "since": str(max(panel.dates[0], plan.since) if plan.since is not None else panel.dates[0]),
         "until": str(panel.dates[seen - 1]),
@@ -344,7 +342,8 @@ def _card(out: Path, manifest: Manifest, plan: Plan, report: Result) -> str:
     lines = [
         f"# {out.resolve().name}: a forecaster made by seqcli",
         "",
-        f"- Network: {shape.members} × {shape.cell}, {shape.layers} layer(s) of {shape.hidden}, 21 quantiles of the next {shape.horizon} days.",
+        f"- Network: {shape.members} × {shape.cell}, {shape.layers} layer(s) of {shape.hidden} units, "
+        f"{len(shape.levels)} quantiles of each of the next {shape.horizon} days.",
         f"- Series: {', '.join(names[:8])}{f' and {len(names) - 8} more' if len(names) > 8 else ''}.",
         f"- Data: {data['source']}, {data['since']} to {data['until']}, calendar {data['calendar']}.",
         f"- Made: {manifest.created}, seed {manifest.seed}, with `{manifest.command}`.",
@@ -352,6 +351,6 @@ def _card(out: Path, manifest: Manifest, plan: Plan, report: Result) -> str:
         "On days that the reported model had not seen:" if report.records else "No report was asked for (--holdout 0).",
         *(f"- {sentence}" for sentence in report.sentences),
         "",
-        f"Use: `seqcli forecast {out.resolve().name}`. The quantiles describe what such days have brought; they are no advice.",
+        f"Use: `seqcli forecast {out.resolve().name}`. The quantiles say what such days have brought; they are no advice.",
     ]
     return "\n".join(lines) + "\n"

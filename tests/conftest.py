@@ -83,6 +83,7 @@ def run(folders: dict[str, str], tmp_path: Path) -> Run:
 def fx(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
     """A tiny forecaster of two pairs, its report and its record of training, made by the command itself."""
     model = tmp_path_factory.mktemp("models") / "fx"
-    seqcli("train-forecast", "--quick", "--pair", "USD/JPY", "--pair", "EUR/USD", "--since", "2019-01-01", "--until", "2026-06-30",
-           "--seeds", 1, "--epochs", 2, "--hidden", 4, "--threads", 1, "--out", model, **folders)  # fmt: skip
+    small = ("--quick", "--members", 1, "--epochs", 2, "--hidden", 4, "--threads", 1)
+    data = ("--pair", "USD/JPY", "--pair", "EUR/USD", "--since", "2019-01-01", "--until", "2026-06-30")
+    seqcli("train-forecast", *small, *data, "--out", model, **folders)
     return model

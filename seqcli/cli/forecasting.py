@@ -76,7 +76,7 @@ def train_forecast(
     panel = sources.panel(source, pair, read, until=until)
     plan = train.plan(
         training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
-        baselines=baselines, since=sources.first_day(source, since), init_from=init_from,
+        baselines=baselines or ("fast" if quick else "all"), since=sources.first_day(source, since), init_from=init_from,
         source=source or issue.RATES, table=read,
     )  # fmt: skip
     place = train.Place(training.out, training.overwrite, training.resume)

@@ -59,8 +59,9 @@ class _Series:
             and (since is None or np.datetime64(date) >= since)
             and (until is None or np.datetime64(date) <= until)
         ]
-        pick = lambda items: [items[i] for i in kept]  # noqa: E731
-        return _Series(self.name, pick(self.dates), pick(self.values), pick(self.rows))
+        return _Series(
+            self.name, [self.dates[i] for i in kept], [self.values[i] for i in kept], [self.rows[i] for i in kept]
+        )
 
     def add(self, date: datetime.date, value: float, row: int, source: str) -> None:
         if self.dates and date <= self.dates[-1]:
@@ -193,8 +194,8 @@ def from_table(
     calendars.check(calendar, days, table.name)
     dates = calendars.between(calendar, days[0], days[-1])
     values = np.full((len(dates), len(series)), np.nan)
-    for column, one in enumerate(series):
-        values[np.searchsorted(dates, np.array(one.dates, "datetime64[D]")), column] = one.values
+    for place, one in enumerate(series):
+        values[np.searchsorted(dates, np.array(one.dates, "datetime64[D]")), place] = one.values
     names = tuple(s.name for s in series)
     log = np.array([_is_log(s, options.transform, table.name) for s in series])
     currencies, currency_logs = _currencies(names, values, log)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest, ModelFolder
@@ -95,8 +94,6 @@ def plan(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | 
         precision="float32",
         seed=flags["seed"],
     )
-    if quick and rest["baselines"] == "all":
-        rest["baselines"] = "fast"
     common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
     return Plan(shape, fit, **common, **rest)
 
@@ -150,9 +147,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
             again = replace(
                 plan, fit=replace(plan.fit, steps=state.planned_steps, stop_step=steps, max_minutes=None, patience=0)
             )
-            second = _Fit(
-                panel, again, _Cut(len(panel.dates), 0, 0), ModelFolder(out).resume / "refit", chosen, signals
-            )
+            second = _Fit(panel, again, _Cut(len(panel.dates), 0, 0), ModelFolder(out).resume / "refit", session)
             final = yield from second.run("fitting through the end", place.resume)
         records: list[dict[str, Any]] = []
         if cut.test:
@@ -190,7 +185,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
 
 @dataclass(frozen=True)
 class _Cut:
-    """Rows of the panel: until ``fit_end`` to learn, then ``valid`` to choose the number of steps, then the report's."""
+    """Rows of the panel: until ``fit_end`` to learn, ``valid`` to choose the number of steps, then the report's."""
 
     fit_end: int
     valid: int
@@ -300,7 +295,7 @@ def _start_from(model: Any, folder: Path) -> None:
 
 def _report(panel: Panel, plan: Plan, cut: _Cut, weights: Any) -> Generator[Progress, None, Any]:
     """The held-out days: the model that never saw them beside the baselines."""
-    known: NDArray[np.bool_] = np.isfinite(panel.values).any(axis=1)
+    known = np.asarray(np.isfinite(panel.values).any(axis=1))
     rows = np.arange(cut.valid_end - 1, len(panel.dates) - plan.config.horizon)
     origins = rows[known[rows]]
     levels = predict.quantiles(weights, plan.config, panel, origins)
@@ -351,6 +346,6 @@ def _card(out: Path, manifest: Manifest, plan: Plan, report: Result) -> str:
         "On days that the reported model had not seen:" if report.records else "No report was asked for (--holdout 0).",
         *(f"- {sentence}" for sentence in report.sentences),
         "",
-        f"Use: `seqcli forecast {out.resolve().name}`. The quantiles say what such days have brought; they are no advice.",
+        f"Use: `seqcli forecast {out.resolve().name}`. The quantiles say what such days brought; they are no advice.",
     ]
     return "\n".join(lines) + "\n"

@@ -189,7 +189,7 @@ class _Loop:
         seconds = settings.max_minutes * 60
         weights = {name: value.clone() for name, value in self.state.model.state_dict().items()}
         self.state.planned_steps = planned
-        per_step, per_validation = self._measure(batches, min(_MEASURE_SECONDS, seconds / 30))
+        per_step, per_validation = self._measure(batches, min(_MEASURE_SECONDS, seconds / 30), planned // 10)
         self.state.model.load_state_dict(weights)
         self.state.restart()
         if self._signalled():
@@ -197,7 +197,7 @@ class _Loop:
         left = seconds * _TIME_MARGIN - self._lap()
         return max(1, min(planned, int(left / (per_step + per_validation / per_epoch))))
 
-    def _measure(self, batches: Callable[[int], Iterable[Batch]], seconds: float) -> tuple[float, float]:
+    def _measure(self, batches: Callable[[int], Iterable[Batch]], seconds: float, steps: int) -> tuple[float, float]:
         """Seconds for a step, without the first, which warms up, and for one validation."""
         self.state.model.train()
         endless = chain.from_iterable(map(batches, repeat(0)))
@@ -206,7 +206,7 @@ class _Loop:
             self.train(list(islice(endless, self.state.settings.accumulate)))
             times.append(time.perf_counter())
             total = times[-1] - times[0]
-            if (len(times) > 4 and total > seconds) or total > 8 * seconds:
+            if (len(times) > 4 and (total > seconds or len(times) > steps)) or total > 8 * seconds:
                 break
         timed = times[1:] if len(times) > 2 else times
         start = time.perf_counter()

@@ -1,0 +1,473 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seqcli.core import checkpoint, safe_formats
+from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.errors import MachineError, ModelError
+
+TENSORS = {"encoder.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3), "scale": np.array(2.5)}
+MANIFEST = Manifest(
+    kind="forecaster",
+    created="2024-06-28T12:00:00+00:00",
+    command="seqcli train-forecast --out 為替",
+    seed=7,
+    data={"fingerprint": "abc", "since": "2010-01-04"},
+    metrics=({"model": "lstm", "crps_ratio": 0.96, "dm_p": float("nan")},),
+)
+
+
+def save(path: Path, **changes: Any) -> Manifest:
+    parts: dict[str, Any] = {"config": {"hidden": 2, "cell": "lstm"}, "tensors": TENSORS, "card": "# A model\n"}
+    return checkpoint.save(path, MANIFEST, **(parts | changes))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    save(tmp_path / "model", history=[{"epoch": 1, "train_loss": np.float32(0.5)}])
+    return tmp_path / "model"
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def safetensors_bytes(header: Any, data: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_what_is_saved_is_read_back(model: Path) -> None:
+    manifest = checkpoint.peek(model, "forecaster")
+    assert manifest.command == MANIFEST.command
+    assert manifest.seed == 7
+    assert manifest.data == MANIFEST.data
+    assert manifest.metrics == ({"model": "lstm", "crps_ratio": 0.96, "dm_p": None},)
+    assert {"seqcli", "python", "numpy"} <= set(manifest.versions)
+    assert checkpoint.load_config(model) == {"hidden": 2, "cell": "lstm"}
+    assert checkpoint.load_history(model) == [{"epoch": 1, "train_loss": 0.5}]
+    tensors = checkpoint.load_tensors(model, expected={"encoder.weight": (2, 3), "scale": ()})
+    assert {name: (value.dtype, value.tolist()) for name, value in tensors.items()} == {
+        name: (value.dtype, value.tolist()) for name, value in TENSORS.items()
+    }
+    assert all(value.flags.writeable for value in tensors.values())
+
+
+def test_the_folder_holds_what_the_interface_promises(model: Path) -> None:
+    assert listing(model) == ["README.md", "config.json", "history.jsonl", "model.safetensors", "seqcli.json"]
+    assert json.loads((model / "seqcli.json").read_text())["format"] == 1
+    assert "為替" in (model / "seqcli.json").read_text(encoding="utf-8")
+    assert listing(model.parent) == ["model"]
+
+
+def test_the_weights_are_a_standard_safetensors_file(model: Path) -> None:
+    tensors = safetensors.numpy.load_file(ModelFolder(model).weights)
+    np.testing.assert_array_equal(tensors["encoder.weight"], TENSORS["encoder.weight"])
+
+
+def test_a_transposed_view_is_written_as_it_reads_and_not_as_it_lies(tmp_path: Path) -> None:
+    view = TENSORS["encoder.weight"].T
+    save(tmp_path / "model", tensors={"view": view, "part": np.arange(10)[::3]})
+    read = checkpoint.load_tensors(tmp_path / "model")
+    np.testing.assert_array_equal(read["view"], view)
+    np.testing.assert_array_equal(read["part"], [0, 3, 6, 9])
+
+
+def test_the_id_names_weights_and_config_and_nothing_else(tmp_path: Path) -> None:
+    first = save(tmp_path / "a").id
+    assert save(tmp_path / "b", card="another card").id == first
+    assert save(tmp_path / "c", config={"hidden": 3}).id != first
+    assert save(tmp_path / "d", tensors={"encoder.weight": TENSORS["encoder.weight"] + 1}).id != first
+    assert checkpoint.peek(tmp_path / "a").id == first
+
+
+def test_further_documents_and_tensor_files_travel_along(tmp_path: Path) -> None:
+    save(
+        tmp_path / "model",
+        documents={"labels.json": ["京都", "携帯"]},
+        extra_tensors={"linear.safetensors": {"w": np.ones(3)}},
+    )
+    assert checkpoint.load_list(tmp_path / "model", "labels.json") == ["京都", "携帯"]
+    assert checkpoint.load_tensors(tmp_path / "model", "linear.safetensors")["w"].tolist() == [1, 1, 1]
+
+
+def test_overwriting_replaces_the_model_and_keeps_the_users_own_files(model: Path) -> None:
+    (model / "resume").mkdir()
+    (model / "journal.sqlite").write_text("mine")
+    (model / "calibration.json").write_text("{}")  # belongs to the old weights
+    with pytest.raises(ModelError, match="already holds something"):
+        save(model)
+    save(model, config={"hidden": 9}, overwrite=True)
+    assert checkpoint.load_config(model) == {"hidden": 9}
+    assert (model / "journal.sqlite").read_text() == "mine"
+    assert not (model / "calibration.json").exists()
+    assert not (model / "resume").exists()
+
+
+def test_info_needs_neither_numpy_nor_torch_and_weights_need_no_torch(model: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from seqcli.core import checkpoint, files\n"
+        "checkpoint.peek(Path(sys.argv[1])); print('numpy' in sys.modules, 'torch' in sys.modules)\n"
+        "checkpoint.load_tensors(Path(sys.argv[1])); print('numpy' in sys.modules, 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(model)], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "False", "True", "False"]
+
+
+# --- the output folder -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_or_empty_output_folder_is_fine(tmp_path: Path) -> None:
+    checkpoint.check_out(tmp_path / "new" / "model")
+    (tmp_path / "empty").mkdir()
+    checkpoint.check_out(tmp_path / "empty")
+    assert listing(tmp_path) == ["empty"]  # a check makes nothing
+
+
+def test_an_output_that_holds_something_is_refused_before_training(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="already holds a model") as caught:
+        checkpoint.check_out(model)
+    assert caught.value.hint == "--overwrite replaces it"
+    checkpoint.check_out(model, overwrite=True)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").touch()
+    with pytest.raises(ModelError, match=r"already holds 'diary\.txt'"):
+        checkpoint.check_out(tmp_path / "notes")
+    with pytest.raises(ModelError, match="is a file"):
+        checkpoint.check_out(model / "README.md", overwrite=True)
+
+
+def test_an_unfinished_training_can_be_resumed_or_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    (out / "resume").mkdir(parents=True)
+    with pytest.raises(ModelError) as caught:
+        checkpoint.check_out(out)
+    assert caught.value.hint == "--resume goes on with it"
+    checkpoint.check_out(out, resume=True)
+    checkpoint.check_out(out, overwrite=True)
+    with pytest.raises(ModelError, match="its training was interrupted"):
+        checkpoint.peek(out)
+
+
+def test_resuming_where_nothing_was_begun_or_all_is_done_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nothing to resume"):
+        checkpoint.check_out(tmp_path / "typo", resume=True)
+    with pytest.raises(ModelError, match="finished model"):
+        checkpoint.check_out(model, resume=True)
+
+
+def test_overwriting_never_reaches_a_folder_that_holds_folders_or_where_one_stands(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match="holds a folder 'model'"):
+        checkpoint.check_out(tmp_path, overwrite=True)
+    monkeypatch.chdir(model)
+    with pytest.raises(ModelError, match="the folder you stand in"):
+        checkpoint.check_out(Path(), overwrite=True)
+
+
+def test_a_save_point_that_was_killed_does_not_block_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    out.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 2**22 + 1)
+        checkpoint.files._sibling(out / "resume", "new").mkdir()
+    checkpoint.check_out(out)
+    assert listing(out) == []
+
+
+def test_an_output_below_a_file_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MachineError, match="cannot be written"):
+        checkpoint.check_out(tmp_path / "file" / "model")
+
+
+# --- reading with suspicion ------------------------------------------------------------------------------------
+
+
+def test_a_missing_folder_a_file_and_a_folder_of_other_things_are_told_apart(model: Path, tmp_path: Path) -> None:
+    for path, message in (
+        (tmp_path / "none", "no such model folder"),
+        (model / "README.md", "is a file"),
+        (tmp_path, "is not a model folder"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            checkpoint.peek(path)
+
+
+def test_a_model_of_another_kind_says_what_it_is(model: Path) -> None:
+    with pytest.raises(ModelError, match="is a forecaster, not a classifier"):
+        checkpoint.peek(model, "classifier")
+
+
+def change_manifest(model: Path, **changes: Any) -> None:
+    file = ModelFolder(model).manifest
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_newer_format_asks_for_an_upgrade_whatever_else_it_holds(model: Path) -> None:
+    change_manifest(model, format=2, kind={"new": "structure"})
+    with pytest.raises(ModelError, match="made by a newer seqcli") as caught:
+        checkpoint.peek(model)
+    assert "upgrade" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "1"},
+        {"format": True},
+        {"format": 0},
+        {"kind": 3},
+        {"kind": "../../etc"},
+        {"kind": "\x1b[31mred"},
+        {"created": 5},
+        {"seed": "x"},
+        {"data": []},
+        {"metrics": {"a": 1}},
+        {"metrics": [1]},
+        {"digests": None},
+    ],
+)
+def test_a_manifest_with_a_wrong_value_is_refused_in_one_printable_line(model: Path, changes: dict[str, Any]) -> None:
+    change_manifest(model, **changes)
+    with pytest.raises(ModelError) as caught:
+        checkpoint.peek(model)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b'{"a": ', "not valid JSON"),
+        (b'{"a": NaN}', "not valid JSON"),
+        (b'{"a": -Infinity}', "not valid JSON"),
+        (b'{"a": 1e999}', "not valid JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"a": 1, "a": 2}', "a key stands twice"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
+        (b"[]", "is not an object"),
+    ],
+)
+def test_a_hostile_config_is_refused(model: Path, content: bytes, message: str) -> None:
+    ModelFolder(model).config.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        checkpoint.load_config(model)
+
+
+def test_a_huge_document_is_refused_before_it_is_read(model: Path) -> None:
+    os.truncate(ModelFolder(model).config, 2**40)  # sparse: it takes no disk, but would take all memory
+    with pytest.raises(ModelError, match="is too large"):
+        checkpoint.load_config(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_links_pipes_and_folders_in_place_of_files_are_refused(model: Path, name: str) -> None:
+    file = model / name
+    file.rename(model.parent / name)
+    for make, message in (
+        (lambda: file.symlink_to(model.parent / name), "is a link"),
+        (lambda: os.mkfifo(file), "not a regular file"),
+        (lambda: None, "is missing"),
+    ):
+        make()
+        with pytest.raises(ModelError, match=message):
+            checkpoint.load_config(model) if name == "config.json" else checkpoint.load_tensors(model)
+        file.unlink(missing_ok=True)
+
+
+def test_lists_hold_strings_only(model: Path) -> None:
+    (model / "labels.json").write_text('["a", 1]')
+    with pytest.raises(ModelError, match="is not a list of strings"):
+        checkpoint.load_list(model, "labels.json")
+
+
+F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cut short"),
+        (b"\x00" * 7, "cut short"),
+        (struct.pack("<Q", 2**63) + b"{}", "cut short"),
+        (struct.pack("<Q", 100) + b"{}", "cut short"),
+        (safetensors_bytes(b" " * (5 << 20)), "has a header of"),
+        (safetensors_bytes([]), "has no header"),
+        (safetensors_bytes(b'{"a": 1'), "not valid JSON"),
+        (safetensors_bytes({"t": 1}), "is not described"),
+        (safetensors_bytes({"t": F32 | {"class": "os.system"}}, bytes(8)), "is not described"),
+        (safetensors_bytes({"t": F32 | {"dtype": "BF16"}}, bytes(8)), "dtype"),
+        (safetensors_bytes({"t": F32 | {"dtype": ["F32"]}}, bytes(8)), "dtype"),
+        (safetensors_bytes({"t": F32 | {"shape": [-1, -2]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"shape": [2.0]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"shape": [True, 2]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"shape": [1] * 40 + [2]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"shape": [2**32, 2**32]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"data_offsets": [0, 2**60]}}, bytes(8)), "offsets"),
+        (safetensors_bytes({"t": F32 | {"data_offsets": [8, 0]}}, bytes(8)), "offsets"),
+        (safetensors_bytes({"t": F32 | {"data_offsets": [0, 4, 8]}}, bytes(8)), "offsets"),
+        (safetensors_bytes({"t": F32}, bytes(7)), "its tensors take 8 bytes, but the file holds 7"),
+        (safetensors_bytes({"t": F32}, bytes(9)), "its tensors take 8 bytes, but the file holds 9"),
+        (safetensors_bytes({"t": F32, "u": F32}, bytes(8)), "lies at byte 0, not at 8"),
+        (safetensors_bytes({"t": F32, "u": F32 | {"data_offsets": [12, 20]}}, bytes(20)), "lies at byte 12, not at 8"),
+        (safetensors_bytes({str(i): F32 for i in range(10_001)}, bytes(8)), "claims 10001 tensors"),
+    ],
+)
+def test_a_hostile_tensor_file_is_refused_by_its_header(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        safe_formats.tensor_shapes(file)
+
+
+def test_tensors_that_are_not_the_configs_are_refused_by_the_header(model: Path) -> None:
+    for expected, message in (
+        ({"encoder.weight": (2, 4), "scale": ()}, r"has shape \[2, 3\], config.json wants \[2, 4\]"),
+        ({"encoder.weight": (2, 3)}, "'scale' has shape .* config.json knows none"),
+        ({"encoder.weight": (2, 3), "scale": (), "bias": (3,)}, "'bias' is missing"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            checkpoint.load_tensors(model, expected=expected)
+
+
+def test_one_changed_bit_in_the_weights_is_noticed(model: Path) -> None:
+    file = ModelFolder(model).weights
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match="is not the file that was saved"):
+        checkpoint.load_tensors(model)
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "model", tensors={"w": np.array([1.0, np.nan])})
+    with pytest.raises(ModelError, match="'w' holds NaN or infinity"):
+        checkpoint.load_tensors(tmp_path / "model")
+
+
+VALID = safetensors_bytes({"a": F32, "b": F32 | {"data_offsets": [8, 16]}}, bytes(range(16)))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+near_entries = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "F64", "BOOL", "U8", "F8"]) | json_values,
+        "shape": st.lists(st.integers(-2, 2**62), max_size=3) | json_values,
+        "data_offsets": st.lists(st.integers(-8, 24), min_size=2, max_size=2) | json_values,
+    }
+)
+headers = st.dictionaries(st.text(max_size=5), near_entries | json_values, max_size=3).map(
+    lambda header: json.dumps(header).encode()
+)
+mutations = st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(0, 255)), min_size=1, max_size=6)
+
+
+def mutate(changes: list[tuple[int, int]]) -> bytes:
+    content = bytearray(VALID)
+    for position, value in changes:
+        content[position] = value
+    return bytes(content)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.builds(safetensors_bytes, headers, st.binary(max_size=24)),
+        mutations.map(mutate),
+        st.binary(max_size=64),
+        st.integers(0, len(VALID)).map(lambda end: VALID[:end]),
+    )
+)
+def test_any_tensor_file_is_either_read_as_the_library_reads_it_or_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "fuzz.safetensors"
+    file.write_bytes(content)
+    try:
+        tensors = safe_formats.read_tensors(file)
+    except ModelError as error:
+        assert str(error).isprintable()
+    else:
+        assert sum(value.nbytes for value in tensors.values()) <= len(content)
+        reference = safetensors.numpy.load(content)
+        assert {name: value.tolist() for name, value in tensors.items()} == {
+            name: value.tolist() for name, value in reference.items()
+        }
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(["kind", "created", "seed", "data", "metrics", "digests", "format"]), json_values)
+)
+def test_any_manifest_is_either_read_or_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    folder = tmp_path / "fuzz"
+    folder.mkdir(exist_ok=True)
+    (folder / "seqcli.json").write_text(json.dumps({"format": 1, "kind": "forecaster"} | changes))
+    try:
+        manifest = checkpoint.peek(folder)
+    except ModelError as error:
+        assert str(error).isprintable()
+    else:
+        assert isinstance(manifest.kind, str)
+        assert manifest.format == 1
+
+
+# --- kill -9 ---------------------------------------------------------------------------------------------------
+
+# Saves twice over a model; at the n-th change to the disk of the second save, the process kills itself.
+KILLED = """
+import itertools, os, signal, sys
+from pathlib import Path
+import numpy as np
+from seqcli.core import checkpoint
+path, stop = Path(sys.argv[1]), int(sys.argv[2])
+def save(number):
+    checkpoint.save(path, checkpoint.Manifest(kind="forecaster", created=""), config={"number": number},
+                    tensors={"number": np.full(1000, float(number))}, overwrite=True)
+save(1)
+count = itertools.count(1)
+def watch(event, arguments):
+    ours = event == "open" and ".seqcli" in str(arguments[0])
+    if (ours or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir")) and next(count) == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+save(2)
+"""
+
+
+def test_a_process_killed_at_any_change_to_the_disk_leaves_a_whole_model(tmp_path: Path) -> None:
+    path, seen = tmp_path / "model", set()
+    for stop in itertools.count(1):
+        run = subprocess.run([sys.executable, "-c", KILLED, str(path), str(stop)], check=False, capture_output=True)
+        if run.returncode == 0:
+            break
+        assert run.returncode == -signal.SIGKILL, run.stderr
+        number = checkpoint.load_config(path)["number"] if path.exists() else None
+        checkpoint.peek(path, "forecaster")  # the reader puts a cut swap right
+        config, tensors = checkpoint.load_config(path), checkpoint.load_tensors(path)
+        assert set(tensors["number"]) == {config["number"]}
+        seen.add((number, config["number"]))
+    assert stop > 15
+    assert {(1, 1), (None, 1), (2, 2)} <= seen  # before, between and after the two renames
+    save(path, overwrite=True)
+    assert listing(tmp_path) == ["model"]  # the next run took away what the killed ones left

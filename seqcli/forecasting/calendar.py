@@ -34,7 +34,7 @@ def _easter_sunday(year: int) -> np.datetime64:
 
 @lru_cache
 def target_closing_days() -> Dates:
-    """TARGET's closing days (ECB): New Year and Christmas; since 2000 also Good Friday, Easter Monday, 1 May, 26 December."""
+    """TARGET's closing days (ECB): New Year, Christmas; from 2000 Good Friday, Easter Monday, 1 May, 26 December."""
     days: list[np.datetime64] = [np.datetime64(day) for day in _ONE_OFF]
     for year in range(_FIRST_YEAR, _LAST_YEAR + 1):
         days += [np.datetime64(f"{year}-01-01"), np.datetime64(f"{year}-12-25")]
@@ -60,7 +60,8 @@ def _add_months(day: np.datetime64, months: np.ndarray) -> Dates:
     last: Dates = (moved + one_month).astype("datetime64[D]") - one_day
     if (day + one_day).astype("datetime64[M]") != month:
         return last
-    return np.minimum(moved.astype("datetime64[D]") + (day - month.astype("datetime64[D]")), last)
+    same: Dates = moved.astype("datetime64[D]") + (day - month.astype("datetime64[D]"))
+    return np.minimum(same, last)
 
 
 def following(calendar: str, day: np.datetime64, n: int) -> Dates:

@@ -99,7 +99,7 @@ def update(
         MachineError: the data folder cannot be written to, or the disk is full.
     """
     source = source_url or os.environ.get("SEQCLI_RATES_URL") or URL
-    shown = http.without_password(source)
+    shown = http.without_password(source) if _is_http(source) else source
     limits = limits or _limits()
     moment = clock.now()
     path = rates.stored_path()
@@ -235,7 +235,7 @@ def _compare(
         what = f"ends on {new.dates[-1]}: older than the history in use, which ends on {held.dates[-1]}"
         raise TryLaterError(shown, what, f"{_keep(held)}; try again later, or leave --source-url out for the ECB's own")
     if len(gone := np.setdiff1d(held.dates, new.dates)):
-        refuse(f"lacks {len(gone)} days of the history in use, the first {gone[0]}")
+        refuse(f"lacks {_counted(len(gone), 'day')} of the history in use, the first {gone[0]}")
     if ended := [currency for currency in held.currencies if currency not in new.currencies]:
         refuse(f"lacks currencies of the history in use: {' '.join(ended)}")
     added = np.setdiff1d(new.dates, held.dates)
@@ -247,7 +247,7 @@ def _compare(
         large = [r for r in revisions if r.old is None or r.new is None or abs(r.new / r.old - 1) > _MAX_REVISION]
         if large or len(revisions) > _MAX_REVISIONS:
             one = (large or revisions)[0]
-            refuse(f"{len(revisions)} old rates are not what they were ({one})", f"compare with {URL}; {yes}")
+            refuse(f"{_counted(len(revisions), 'old rate')} changed: {one}", f"compare with {URL}; {yes}")
         _check_moves(new, added, lambda what: refuse(what, f"compare with {URL}; {yes}"))
     return revisions, added
 
@@ -304,8 +304,12 @@ def _revisions(held: rates.History, new: rates.History) -> tuple[Revision, ...]:
 
 
 def _summary(after: str, new_days: int, shown: str) -> tuple[str, ...]:
-    what = f"{new_days} new {'day' if new_days == 1 else 'days'}" if new_days else "nothing new"
+    what = _counted(new_days, "new day") if new_days else "nothing new"
     return (f"rates: {what} at {shown}; the history ends on {after}",)
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def _warnings(held: rates.History, new: rates.History, revisions: tuple[Revision, ...]) -> tuple[str, ...]:
@@ -314,5 +318,6 @@ def _warnings(held: rates.History, new: rates.History, revisions: tuple[Revision
         warnings.append(f"and {len(revisions) - _MAX_REVISIONS} more")
     expected = calendar.between("target", held.dates[-1], new.dates[-1])
     if len(missing := np.setdiff1d(expected, new.dates)):
-        warnings.append(f"no rates on {len(missing)} business days since {held.dates[-1]}, the first {missing[0]}")
+        days = _counted(len(missing), "business day")
+        warnings.append(f"no rates on {days} since {held.dates[-1]}, the first {missing[0]}")
     return tuple(warnings)

@@ -5,6 +5,7 @@ import errno
 import functools
 import inspect
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typer.models import OptionInfo
 
 import seqcli
 from seqcli.cli import options
+from seqcli.cli.log import Log
 from seqcli.cli.output import Output
 from seqcli.errors import ExitCode, MachineError, SeqcliError
 
@@ -34,8 +36,11 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: D102
         signal.signal(signal.SIGTERM, _terminate)
+        _talking[:] = [Output()]
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            _talking[0].record("ended", "exit 0")
+            return result
         except SeqcliError as error:
             code = _report(error)
         except BrokenPipeError:
@@ -53,7 +58,11 @@ class Group(TyperGroup):
             if hasattr(error, "exit_code") or _debug():
                 raise
             code = _report(_bug(error))
+        _talking[0].record("ended", f"exit {int(code)}")
         raise typer.Exit(code)
+
+
+_talking: list[Output] = [Output()]  # how the command under way talks; its errors are said in the same way
 
 
 def _report(error: SeqcliError) -> ExitCode:
@@ -61,12 +70,12 @@ def _report(error: SeqcliError) -> ExitCode:
         import traceback
 
         traceback.print_exc()
-    Output().error(error)
+    _talking[0].error(error)
     return error.code
 
 
 def _say_stopped(word: str, code: ExitCode) -> ExitCode:
-    Output().warn(word)
+    _talking[0].warn(word)
     return code
 
 
@@ -178,7 +187,10 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
             shared = _take(arguments, _Shared)
             for bundle, kind in bundles.items():
                 arguments[bundle] = _take(arguments, kind)
-            function(Output(shared.format, -1 if shared.quiet else int(shared.verbose)), **arguments)
+            log = Log(shared.log_file, shared.log_format, name) if shared.log_file else None
+            _talking[:] = [Output(shared.format, -1 if shared.quiet else int(shared.verbose), log)]
+            _talking[0].record("started", shlex.join(sys.argv[1:]))
+            function(_talking[0], **arguments)
 
         keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
@@ -195,6 +207,8 @@ class _Shared:
     quiet: options.Quiet = False
     verbose: options.Verbose = False
     debug: options.Debug = False
+    log_file: options.LogFile = None
+    log_format: options.LogFormat = "text"
 
 
 def _flags(kind: Any) -> list[inspect.Parameter]:

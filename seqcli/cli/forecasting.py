@@ -58,8 +58,9 @@ def train_forecast(
         typer.Option("--members", min=1, help="Networks that are averaged.", show_default="5, with --quick 2"),
     ] = None,
     baselines: Annotated[
-        Literal["none", "fast", "all"], typer.Option("--baselines", help="fast: all but GARCH.")
-    ] = "all",
+        Literal["none", "fast", "all"] | None,
+        typer.Option("--baselines", help="fast: all but GARCH.", show_default="all; with --quick fast"),
+    ] = None,
     init_from: Annotated[
         Path | None,
         typer.Option("--init-from", metavar="DIR", help="Start from this model's weights.", show_default=False),
@@ -76,7 +77,8 @@ def train_forecast(
     panel = sources.panel(source, pair, read, until=until)
     plan = train.plan(
         training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
-        baselines=baselines or ("fast" if quick else "all"), since=sources.first_day(source, since), init_from=init_from,
+        baselines=baselines or ("fast" if quick else "all"), since=sources.first_day(source, since),
+        init_from=init_from,
         source=source or issue.RATES, table=read,
     )  # fmt: skip
     place = train.Place(training.out, training.overwrite, training.resume)

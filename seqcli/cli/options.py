@@ -24,6 +24,16 @@ Verbose = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Output")]
 
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file", help="Append a line an event to this file.", show_default=False, rich_help_panel="Output"
+    ),
+]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option("--log-format", help="How the log is written.", rich_help_panel="Output")
+]
+
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The model folder to write.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds, once the new model is whole.")]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
+from seqcli.cli.log import Log
 from seqcli.errors import QualityError, SeqcliError
 from seqcli.results import Progress, Record, Result
 
@@ -23,9 +24,11 @@ class Output:
     Arguments:
         format: one of ``FORMATS``; ``auto`` is a table on a terminal and JSON lines in a pipe.
         verbosity: -1 only warnings and errors, 0 summaries as well, 1 also a line an epoch.
+        log: a file that is told everything, however quiet the command is.
     """
 
-    def __init__(self, format: str = "auto", verbosity: int = 0) -> None:
+    def __init__(self, format: str = "auto", verbosity: int = 0, log: Log | None = None) -> None:
+        self.log = log
         self.out: TextIO = sys.stdout
         self.err: TextIO = sys.stderr
         self.verbosity = verbosity
@@ -67,21 +70,26 @@ class Output:
 
     def say(self, text: str) -> None:
         """A sentence for a person; silent with ``--quiet``."""
+        self.record("info", text)
         if self.verbosity >= 0:
             self._line(text)
 
     def detail(self, text: str) -> None:
         """A sentence that only ``--verbose`` shows."""
+        self.record("info", text)
         if self.verbosity >= 1:
             self._line(text)
 
     def warn(self, text: str) -> None:
         """A warning; also with ``--quiet``."""
+        self.record("warning", text)
         self._line("warning: " + text, "yellow")
 
     def error(self, error: SeqcliError) -> None:
         """``error: where: what`` in one line, and the next command in another."""
-        self._line("error: " + " ".join(f"{error.where}: {error.what}".split()), "bold red")
+        what = " ".join(f"{error.where}: {error.what}".split())
+        self.record("error", f"{what} (exit {int(error.code)})")
+        self._line("error: " + what, "bold red")
         if error.hint:
             self._line("hint: " + error.hint, "cyan")
 
@@ -111,6 +119,11 @@ class Output:
             work.close()
             if bar:
                 bar.close()
+
+    def record(self, level: str, text: str) -> None:
+        """Tells the log, and nobody else."""
+        if self.log:
+            self.log.write(level, text)
 
     def _line(self, text: str, style: str = "") -> None:
         colour = style and _has_colour(self.err)

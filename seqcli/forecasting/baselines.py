@@ -8,7 +8,7 @@ has a view on the direction but ``random-walk-drift``. They use rows up to the o
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -117,7 +117,7 @@ def random_walk_trailing(task: Task) -> Offsets:
         full = seen >= TRAILING
         if full.any():
             windows = np.lib.stride_tricks.sliding_window_view(moves, TRAILING)[seen[full] - TRAILING]
-            out[full, h - 1] = np.quantile(windows, LEVELS, axis=1).T
+            out[full, h - 1] = _sorted_quantiles(np.sort(windows, axis=1))
         for k in np.flatnonzero(~full & (seen >= FEWEST_MOVES)):
             out[k, h - 1] = np.quantile(moves[: seen[k]], LEVELS)
         few = few or bool((seen < FEWEST_MOVES).any())
@@ -334,12 +334,12 @@ def run(name: str, panel: Panel, fit_end: int, origins: NDArray[np.intp], horizo
         horizon: H, in rows.
 
     Returns offsets with ``point (N, O, H)`` and ``quantiles (N, O, H, 21)`` at the levels ``LEVELS``: NaN where a
-    series has no value at the origin or the baseline has too little to go by; the notes say so, a sentence a series.
+    series has no value at the origin or the baseline has too little to go by; the notes say so and name the series.
     """
     rows = np.asarray(origins, np.intp)
     shape = (len(panel.names), len(rows), horizon)
     point, quantiles = np.full(shape, np.nan), np.full((*shape, len(LEVELS)), np.nan)
-    notes: list[str] = []
+    said: dict[str, list[str]] = {}
     levels = panel.levels()
     for n, series in enumerate(panel.names):
         observed = np.isfinite(levels[rows, n])
@@ -347,5 +347,12 @@ def run(name: str, panel: Panel, fit_end: int, origins: NDArray[np.intp], horizo
             continue
         offsets = BASELINES[name](Task(levels[:, n], fit_end, rows[observed], horizon))
         point[n, observed], quantiles[n, observed] = offsets.point, offsets.quantiles
-        notes += [f"{name}, {series}: {note}" for note in offsets.notes]
-    return Offsets(point, quantiles, tuple(notes))
+        for note in offsets.notes:
+            said.setdefault(note, []).append(series)
+    return Offsets(point, quantiles, tuple(f"{name}: {note} ({listed(of)})" for note, of in said.items()))
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The names in a sentence; of many, the first few and how many more."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core.statistics import LEVELS, crps_from_quantiles, diebold_mariano
-from seqcli.forecasting.baselines import EWMA_NORMAL, RANDOM_WALK, Offsets
+from seqcli.forecasting.baselines import EWMA_NORMAL, RANDOM_WALK, Offsets, listed
 from seqcli.forecasting.data import Floats
 
 SAME_LOG: Final = 1e-6  # log units: a hundredth of a basis point is rounding, not a view
@@ -150,134 +150,110 @@ def score(
         if missing.any():
             without = [name for name, gone in zip(names, missing, strict=True) if gone]
             them = "it" if len(without) == 1 else "them"
-            notes.append(f"{model} has no forecast for {', '.join(without)}: its row for all series leaves {them} out")
+            notes.append(f"{model} has no forecast for {listed(without)}: its row for all series leaves {them} out")
     seen = np.zeros(moves.shape[1], bool) if in_sample is None else np.asarray(in_sample, bool)
     records: list[Record] = []
     for inside in (False, True):
         part = rows & (seen == inside)[None, :, None]
         if part.any() or not inside:
-            records += _records(names, models, part, log, inside)
+            same_unit = len(names) == 1 or bool(np.all(log))
+            made = [_records(model, ("all", *names), models, part, same_unit) for model in models]
+            records += [
+                {**record, "in_sample": inside} for group in zip(*made, strict=True) for of in group for record in of
+            ]
     return Scores(records, dropped, tuple(notes))
 
 
-def _mean(values: Floats, where: NDArray[np.bool_]) -> Floats:
-    """``(N, H)`` mean over origins; NaN where there is none."""
-    use = where & np.isfinite(values)
-    count = use.sum(axis=1)
-    total = np.where(use, values, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _mean(values: Floats, where: NDArray[np.bool_] | None = None, axis: int = 1) -> Floats:
+    """Mean over one axis, as a rule the origins, of the finite values that ``where`` lets through; NaN without any."""
+    use = np.isfinite(values) if where is None else where & np.isfinite(values)
+    return _ratio(np.where(use, values, 0.0).sum(axis=axis), use.sum(axis=axis).astype(float))
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
-    """NaN where the reference has no loss: a constant series has nothing to compare."""
+    """NaN where the reference is 0: a constant series has nothing to compare."""
     return np.where(under > 0.0, over / np.where(under > 0.0, under, 1.0), np.nan)
 
 
 def _nanmean(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else math.nan
+    return float(_mean(values.ravel(), axis=0))
 
 
-def _geometric(ratios: Floats) -> float:
-    finite = ratios[np.isfinite(ratios)]
-    with np.errstate(divide="ignore"):
-        return float(np.exp(np.log(finite).mean())) if len(finite) else math.nan
+def _geometric(ratios: Floats) -> Floats:
+    """``(H,)`` geometric mean over the series that have a ratio; 0 as soon as one of them is 0."""
+    logs = np.log(np.where(ratios > 0.0, ratios, np.nan))
+    return np.where((ratios == 0.0).any(axis=0), 0.0, np.exp(_mean(logs, axis=0)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Means ``(N, H)`` of one model, beside those of the references, and its daily loss differences ``(N, O, H)``."""
-
-    n: NDArray[np.int64]
-    hits: NDArray[np.int64]
-    direction: Floats
-    mae_ratio: Floats
-    rmse_ratio: Floats
-    crps_ratio: Floats
-    crps_ewma: Floats
-    coverage80: Floats
-    coverage95: Floats
-    width80: Floats
-    width95: Floats
-    differences: dict[str, Floats]
-
-
-def _sums(model: Losses, walk: Losses, ewma: Losses, rows: NDArray[np.bool_]) -> _Sums:
-    rows = rows & np.isfinite(model.crps)
-
-    def difference(ours: Floats, theirs: Floats) -> Floats:
-        scale = _mean(theirs, rows)[:, None, :]
-        return np.where(rows, _ratio(ours - theirs, np.broadcast_to(scale, ours.shape)), np.nan)
-
-    return _Sums(
-        n=rows.sum(axis=1),
-        hits=(rows & np.isfinite(model.hit)).sum(axis=1),
-        direction=_mean(model.hit, rows),
-        mae_ratio=_ratio(_mean(model.absolute, rows), _mean(walk.absolute, rows)),
-        rmse_ratio=np.sqrt(_ratio(_mean(model.squared, rows), _mean(walk.squared, rows))),
-        crps_ratio=_ratio(_mean(model.crps, rows), _mean(walk.crps, rows)),
-        crps_ewma=_ratio(_mean(model.crps, rows), _mean(ewma.crps, rows)),
-        coverage80=_mean(model.inside80, rows),
-        coverage95=_mean(model.inside95, rows),
-        width80=_mean(model.width80, rows),
-        width95=_mean(model.width95, rows),
-        differences={
-            "dm_p": difference(model.crps, walk.crps),
-            "dm_p_ewma": difference(model.crps, ewma.crps),
-            "dm_p_mae": difference(model.absolute, walk.absolute),
-        },
-    )
-
-
-def _daily(differences: Floats) -> Floats:
-    """``(O, H)`` mean over the series that have a value that day; NaN on days without any."""
-    known = np.isfinite(differences)
-    count = known.sum(axis=0)
-    return np.where(count > 0, np.where(known, differences, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)
-
-
-def _pooled(means: Floats, counts: NDArray[np.int64]) -> Floats:
-    """``(H,)`` mean over all rows, from the means of the series and how many rows are in each."""
-    total = np.where(counts > 0, means * counts, 0.0).sum(axis=0)
-    return _ratio(total, counts.sum(axis=0).astype(float))
-
-
-def _record(sums: _Sums, series: slice, horizon: int | None, same_unit: bool) -> Record:
-    """One record over the chosen series, for one horizon (0-based) or, with None, for all of them."""
-    steps = range(sums.n.shape[1]) if horizon is None else [horizon]
-
-    def over(values: Floats, pool: Any) -> float:
-        return _nanmean(np.array([pool(values[series, h]) for h in steps]))
-
-    record: Record = {"n": int(sums.n[series][:, steps].sum())}
-    for name in ("mae_ratio", "rmse_ratio", "crps_ratio", "crps_ewma"):
-        record[name] = over(getattr(sums, name), _geometric)
-    record["direction"] = _nanmean(_pooled(sums.direction[series], sums.hits[series])[list(steps)])
-    for name in ("coverage80", "coverage95", "width80", "width95"):
-        record[name] = over(getattr(sums, name), _nanmean) if same_unit or "coverage" in name else math.nan
-    for name, differences in sums.differences.items():
-        daily = _daily(differences[series])[:, steps].mean(axis=1)  # NaN unless every horizon is known
-        record[name] = diebold_mariano(daily, steps[-1] + 1)[1]
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+def _table(ours: Losses, walk: Losses, ewma: Losses, rows: NDArray[np.bool_], same_unit: bool) -> dict[str, Floats]:
+    """The numbers of one model, each ``(1 + N, H)``: over all series, and then of each."""
+    crps, right = _mean(ours.crps, rows), _mean(ours.hit, rows)
+    count, hits = rows.sum(axis=1), (rows & np.isfinite(ours.hit)).sum(axis=1)
+    ratios = {
+        "mae_ratio": _ratio(_mean(ours.absolute, rows), _mean(walk.absolute, rows)),
+        "rmse_ratio": np.sqrt(_ratio(_mean(ours.squared, rows), _mean(walk.squared, rows))),
+        "crps_ratio": _ratio(crps, _mean(walk.crps, rows)),
+        "crps_ewma": _ratio(crps, _mean(ewma.crps, rows)),
+    }
+    coverage = {"coverage80": _mean(ours.inside80, rows), "coverage95": _mean(ours.inside95, rows)}
+    width = {"width80": _mean(ours.width80, rows), "width95": _mean(ours.width95, rows)}
+    # direction counts rows, not series: how many of them have a view differs
+    pooled = {name: _geometric(values) for name, values in ratios.items()}
+    pooled["direction"] = _ratio(np.where(hits > 0, right * hits, 0.0).sum(axis=0), hits.sum(axis=0).astype(float))
+    pooled |= {name: _mean(values, axis=0) for name, values in coverage.items()}
+    # widths in different units have no mean
+    pooled |= {name: _mean(values if same_unit else np.nan * values, axis=0) for name, values in width.items()}
+    each = {**ratios, "direction": right, **coverage, **width}
+    return {"n": np.vstack([count.sum(axis=0), count]).astype(float)} | {
+        name: np.vstack([pooled[name], values]) for name, values in each.items()
+    }
 
 
 def _records(
-    names: Sequence[str],
+    model: str,
+    groups: Sequence[str],
     models: Mapping[str, Losses],
     rows: NDArray[np.bool_],
-    log: NDArray[np.bool_],
-    in_sample: bool,
-) -> Iterator[Record]:
-    sums = {model: _sums(loss, models[RANDOM_WALK], models[EWMA_NORMAL], rows) for model, loss in models.items()}
-    groups = [("all", slice(None)), *((name, slice(n, n + 1)) for n, name in enumerate(names))]
-    horizons = [None, *range(rows.shape[2])]
-    for series, chosen in groups:
-        same_unit = len(names) == 1 or series != "all" or bool(np.all(log))  # widths in different units have no mean
-        for model, numbers in sums.items():
-            for h in horizons:
-                record = _record(numbers, chosen, h, same_unit)
-                key = {"model": model, "series": series, "h": "all" if h is None else h + 1}
-                yield {**key, **record, "in_sample": in_sample}
+    same_unit: bool,
+) -> Iterator[list[Record]]:
+    """The records of one model, a list for each group: all series, and then each of the N."""
+    ours, walk, ewma = models[model], models[RANDOM_WALK], models[EWMA_NORMAL]
+    rows = rows & np.isfinite(ours.crps)
+    table = _table(ours, walk, ewma, rows, same_unit)
+    count = table.pop("n").astype(int)
+    over_horizons = {name: _mean(values) for name, values in table.items()}
+    differences = {
+        "dm_p": _differences(ours.crps, walk.crps, rows),
+        "dm_p_ewma": _differences(ours.crps, ewma.crps, rows),
+        "dm_p_mae": _differences(ours.absolute, walk.absolute, rows),
+    }
+    horizon = rows.shape[2]
+    for g, series in enumerate(groups):
+        daily = {name: _mean(values, axis=0) if g == 0 else values[g - 1] for name, values in differences.items()}
+        made = []
+        for h in ("all", *range(1, horizon + 1)):
+            record: Record = {"model": model, "series": series, "h": h}
+            if isinstance(h, int):
+                record["n"] = int(count[g, h - 1])
+                record |= {name: _or_none(values[g, h - 1]) for name, values in table.items()}
+                tests = {name: diebold_mariano(values[:, h - 1], h) for name, values in daily.items()}
+            else:
+                record["n"] = int(count[g].sum())
+                record |= {name: _or_none(values[g]) for name, values in over_horizons.items()}
+                # days on which every horizon is known
+                tests = {name: diebold_mariano(values.mean(axis=1), horizon) for name, values in daily.items()}
+            made.append(record | {name: _or_none(p) for name, (_, p) in tests.items()})
+        yield made
+
+
+def _differences(ours: Floats, theirs: Floats, rows: NDArray[np.bool_]) -> Floats:
+    """``(N, O, H)`` loss differences in units of the reference's mean loss on the same rows."""
+    scale = _mean(theirs, rows)[:, None, :]
+    return np.where(rows, _ratio(ours - theirs, np.broadcast_to(scale, ours.shape)), np.nan)
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _judged(records: Sequence[Record], h: int | str) -> list[Record]:

@@ -165,7 +165,7 @@ def test_a_constant_series_gets_no_width_or_a_note_but_no_crash(name: str) -> No
     offsets = run(name, panel(np.full((DAYS, 1), 2.0), log=False), FIT_END, ORIGINS, 2)
     if name in {*GARCH, "ewma-empirical"}:
         assert np.isnan(offsets.quantiles).all()
-        assert offsets.notes[0].startswith(f"{name}, series 0: ")
+        assert offsets.notes[0].startswith(f"{name}: ") and "(series 0)" in offsets.notes[0]
     else:
         assert (offsets.quantiles == 0).all()
 
@@ -174,7 +174,12 @@ def test_a_constant_series_gets_no_width_or_a_note_but_no_crash(name: str) -> No
 def test_a_series_of_ten_days_has_no_baseline_and_says_so(name: str) -> None:
     offsets = run(name, panel(walk(10)), 8, np.array([8, 9]), 2)
     assert np.isnan(offsets.quantiles).all() and np.isnan(offsets.point).all()
-    assert len(offsets.notes) == 2
+    assert len(offsets.notes) == 1 and offsets.notes[0].endswith("(series 0, series 1)")
+
+
+def test_a_note_on_many_series_names_the_first_few() -> None:
+    offsets = run("ewma-normal", panel(walk(10, series=8)), 8, np.array([8]), 1)
+    assert offsets.notes[0].endswith("(series 0, series 1, series 2, series 3, series 4 and 3 more)")
 
 
 def test_a_series_without_any_value_is_left_empty() -> None:

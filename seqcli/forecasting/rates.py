@@ -8,7 +8,6 @@ import hashlib
 import importlib.util
 import io
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.core import files
+from seqcli.core.folders import cache_folder, data_folder
 from seqcli.errors import InputError, MachineError
 from seqcli.forecasting.data import Dates, Floats
 
@@ -116,24 +116,6 @@ def embedded_path() -> Path:
 def stored_path() -> Path:
     """Where a downloaded history is kept (``SEQCLI_DATA_DIR``, else the platform's data folder)."""
     return data_folder() / "eurofxref-hist.zip"
-
-
-def data_folder() -> Path:
-    """The folder for what was downloaded."""
-    if folder := os.environ.get("SEQCLI_DATA_DIR"):
-        return Path(folder)
-    import platformdirs
-
-    return platformdirs.user_data_path("seqcli")
-
-
-def cache_folder() -> Path:
-    """The folder for what can be made again (``SEQCLI_CACHE_DIR``, else the platform's cache folder)."""
-    if folder := os.environ.get("SEQCLI_CACHE_DIR"):
-        return Path(folder)
-    import platformdirs
-
-    return platformdirs.user_cache_path("seqcli")
 
 
 def unpack(zipped: bytes, where: str) -> str:

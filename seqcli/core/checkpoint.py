@@ -124,8 +124,10 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
             raise ModelError(where, "is a file, not a folder", ELSEWHERE)
         files.sweep(folder.resume)
         holds = sorted(path.iterdir()) if path.exists() else []
-        if holds and Path.cwd().is_relative_to(path.resolve()):
-            raise ModelError(where, "is the folder you stand in, which cannot be replaced", ELSEWHERE)
+        real = path.resolve()
+        if path.exists() and (real.is_mount() or Path.cwd().is_relative_to(real)):
+            what = "is a mounted disk" if real.is_mount() else "is the folder you stand in"
+            raise ModelError(where, f"{what}, which cannot be replaced", "choose a folder inside it")
         foreign = next((child.name for child in holds if child.is_dir() and child != folder.resume), None)
         if foreign is not None:
             raise ModelError(where, f"holds a folder {foreign!r}, so it is more than a model", ELSEWHERE)
@@ -137,7 +139,7 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
             what = "already holds " + ("a model" if folder.manifest.exists() else repr(holds[0].name))
             raise ModelError(where, what, "--resume goes on with it" if unfinished else "--overwrite replaces it")
         files.check_writable(path)
-        files.check_writable(path.resolve().parent)
+        files.check_writable(real.parent)
 
 
 def save(

@@ -58,7 +58,7 @@ class Epoch:
     per_second: float | None  # examples (or tokens), when fit was told how to count them
     best: bool  # the weights of this epoch are the best so far
     complete: bool
-    save_due: bool  # save_every seconds have passed since this was last true
+    save_due: bool  # the last record, or save_every seconds have passed since this was last true
     stopped: str | None  # on the last record: steps, patience or time
 
     def row(self) -> dict[str, Any]:
@@ -118,21 +118,23 @@ def fit(
     validate: Callable[[], float] | None = None,
     signals: Signals | None = None,
     size: Callable[[Batch], int] | None = None,
+    report_every: float = 1.0,
     save_every: float = 60.0,
 ) -> Iterator[Epoch]:
-    """Train ``state.model`` and yield a record at the end of every epoch, and at least every ``save_every`` seconds.
+    """Train ``state.model`` and yield a record after every epoch, and within it about every ``report_every`` seconds.
 
     ``batches(epoch)`` gives the batches of the 0-based epoch and must depend on nothing but that number.
     ``step(batch, carried)`` returns the batch's mean loss (a scalar) and the recurrent state to carry into the next
     batch: a tensor, a tuple of such, or None to begin afresh. What is carried is detached, so gradients end at the
     batch's edge (truncated backpropagation through time); an epoch begins with None. ``validate()`` is called in
-    eval mode after every epoch, lower is better. ``size(batch)`` counts examples or tokens, for the speed.
+    eval mode after every epoch, lower is better. ``size(batch)`` counts examples or tokens, for the speed. A record
+    says when ``save_every`` seconds have passed since a save was last due.
 
     At every yield, and when it raises, ``state`` is consistent and can be saved. At the end the model holds the best
     weights (without ``validate``: the last). Raises Interrupted after the step during which ``signals`` noticed
     something, DivergedError when loss, gradient or validation is not finite, InputError when there are no batches.
     """
-    loop = _Loop(state, step, validate, signals, size=size, save_every=save_every)
+    loop = _Loop(state, step, validate, signals, size=size, every=(report_every, save_every))
     if state.random is None:
         state.planned_steps = loop.plan(batches)
         seed_everything(state.settings.seed)
@@ -145,7 +147,7 @@ def fit(
         while not loop.at_end() and (group := list(islice(iterator, state.settings.accumulate))):
             loop.train(group)
             loop.heed_signals()
-            if loop.save_due():
+            if loop.report_due():
                 yield from loop.pause(loop.record(complete=False))
         yield from loop.pause(loop.end_epoch())
         loop.heed_signals()
@@ -162,14 +164,14 @@ class _Loop:
         signals: Signals | None,
         *,
         size: Callable[[Any], int] | None,
-        save_every: float,
+        every: tuple[float, float],
     ) -> None:
         self.state, self.step, self.validate, self.signals, self.size = state, step, validate, signals, size
         self.device = next(iter(state.parameters.values())).device
         count = sum(parameter.numel() for parameter in state.parameters.values())
         self.bf16 = devices.gains_by_bf16(self.device, state.settings.precision, count)
-        self.save_every, self.saved = save_every, time.monotonic()
-        self.clock = time.perf_counter()
+        self.report_every, self.save_every = every
+        self.reported = self.saved = self.clock = time.perf_counter()
 
     def plan(self, batches: Callable[[int], Iterable[Batch]]) -> int:
         """Fix the number of steps before the first one, for the learning rate's schedule hangs on it.
@@ -287,8 +289,8 @@ class _Loop:
             per_second=tally["examples"] / spent if self.size and spent > 0 else None,
             best=best,
             complete=complete,
-            save_due=self.save_due(),
-            stopped=state.stopped if complete else None,
+            save_due=state.stopped is not None or time.perf_counter() - self.saved > self.save_every,
+            stopped=state.stopped,
         )
 
     def pause(self, record: Epoch) -> Iterator[Epoch]:
@@ -296,15 +298,15 @@ class _Loop:
         self._lap()
         self.state.random = RandomState.capture()
         yield record
-        if record.save_due:
-            self.saved = time.monotonic()
         self.state.random.restore()
         self.state.model.train(self.state.stopped is None)
-        self.clock = time.perf_counter()
+        self.reported = self.clock = time.perf_counter()
+        if record.save_due:
+            self.saved = self.clock
 
-    def save_due(self) -> bool:
-        """Whether the state was not saved for long."""
-        return time.monotonic() - self.saved > self.save_every
+    def report_due(self) -> bool:
+        """Whether the caller has heard nothing for long."""
+        return time.perf_counter() - self.reported > self.report_every
 
     def heed_signals(self) -> None:
         """Raise Interrupted if a signal was noticed, with a state that can be saved."""

@@ -96,8 +96,8 @@ class RandomState:
         random.setstate(self.python)
         np.random.set_state(self.numpy)  # noqa: NPY002 - see capture
         torch.set_rng_state(self.cpu)
-        if self.cuda:
-            torch.cuda.set_rng_state_all(list(self.cuda))
+        for index, state in enumerate(self.cuda[: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(state, index)
 
 
 def seed_everything(seed: int) -> None:

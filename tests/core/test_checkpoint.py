@@ -178,6 +178,10 @@ def test_overwriting_never_reaches_a_folder_that_holds_folders_or_where_one_stan
     monkeypatch.chdir(model)
     with pytest.raises(ModelError, match="the folder you stand in"):
         checkpoint.check_out(Path(), overwrite=True)
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path / "volume")
+    (tmp_path / "volume").mkdir()
+    with pytest.raises(ModelError, match="is a mounted disk"):
+        checkpoint.check_out(tmp_path / "volume")
 
 
 def test_a_save_point_that_was_killed_does_not_block_the_folder(

@@ -135,7 +135,7 @@ def test_a_run_interrupted_at_any_step_ends_with_the_same_weights(tmp_path: Path
 
 def test_what_a_caller_draws_between_two_records_changes_nothing() -> None:
     whole, task = Task(SETTINGS).run(), Task(SETTINGS)
-    for _ in fit(task.state, task.batches, task.step, validate=task.validate, save_every=0):
+    for _ in fit(task.state, task.batches, task.step, validate=task.validate, report_every=0):
         torch.rand(3)
         random.random()
         task.net.eval()
@@ -144,12 +144,35 @@ def test_what_a_caller_draws_between_two_records_changes_nothing() -> None:
 
 def test_a_save_point_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole, task = Task(SETTINGS).run(), Task(SETTINGS)
-    records = fit(task.state, task.batches, task.step, validate=task.validate, save_every=0)
+    records = fit(task.state, task.batches, task.step, validate=task.validate, report_every=0, save_every=0)
     record = next(record for record in records if not record.complete and record.epoch == 2)
     assert record.save_due
     assert record.validation is None
     task.state.save(tmp_path / "resume")
     records.close()  # as after kill -9
+    assert same_weights(whole, Task(SETTINGS, tmp_path / "resume").run())
+
+
+def test_reports_and_saves_fall_due_by_the_clock_and_not_by_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    task = Task(replace(SETTINGS, epochs=1, accumulate=1, steps=None))
+    task.step = clock.slowly(task.step, lambda: 1.0)  # type: ignore[method-assign]
+    records = list(fit(task.state, task.batches, task.step, report_every=1.5, save_every=3.5))
+    assert [(record.step, record.complete, record.save_due) for record in records] == [
+        (2, False, False),
+        (4, False, True),
+        (5, True, True),  # the end is always worth saving
+    ]
+
+
+def test_a_save_point_of_a_gpu_goes_on_without_one(tmp_path: Path) -> None:
+    whole, task = Task(SETTINGS).run(), Task(SETTINGS)
+    task.interrupt_at = 4
+    with pytest.raises(Interrupted):
+        task.run()
+    assert task.state.random is not None
+    task.state.random = replace(task.state.random, cuda=(torch.zeros(16, dtype=torch.uint8),) * 2)
+    task.state.save(tmp_path / "resume")
     assert same_weights(whole, Task(SETTINGS, tmp_path / "resume").run())
 
 
@@ -277,7 +300,9 @@ def test_averaged_weights_are_what_is_validated_and_kept() -> None:
 
 def test_a_stop_step_ends_the_run_on_the_longer_ones_path() -> None:
     task = Task(replace(SETTINGS, average=0.0, clip_norm=0.3))
-    path = [task.net.out.weight.detach().numpy().copy() for _ in fit(task.state, task.batches, task.step, save_every=0)]
+    path = [
+        task.net.out.weight.detach().numpy().copy() for _ in fit(task.state, task.batches, task.step, report_every=0)
+    ]
     stopped = Task(replace(task.settings, stop_step=4)).run(validate=None)
     assert stopped.state.step == 4
     # After each step one record, and one more at the end of an epoch of three steps.

@@ -180,7 +180,8 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
         for parameter in parameters:
             info = get_args(parameter.annotation)[1]
             if isinstance(info, OptionInfo):  # a flag is called as its parameter is
-                info.envvar, info.show_envvar = f"SEQCLI_{parameter.name.upper()}", False
+                info.envvar = info.envvar or f"SEQCLI_{parameter.name.upper()}"
+                info.show_envvar = False
 
         @functools.wraps(function)
         def run(**arguments: Any) -> None:

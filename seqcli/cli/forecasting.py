@@ -1,16 +1,13 @@
 """The commands of the forecasting room."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
-
-if TYPE_CHECKING:
-    from seqcli.forecasting.sources import TableOptions
 
 GROUP = "Forecast a dated series"
 
@@ -24,10 +21,21 @@ def rates(
     ] = None,
     since: options.Since = None,
     until: options.Until = None,
+    update: options.Update = False,
+    source_url: options.SourceUrl = None,
+    accept_revisions: Annotated[
+        bool, typer.Option("--accept-revisions", help="With --update: take changed old rates as the source gives them.")
+    ] = False,
 ) -> None:
     """Print the history of exchange rates: the ECB's reference rates since 1999, and their cross rates."""
+    from seqcli.forecasting import download
     from seqcli.forecasting import rates as room
 
+    if update:
+        news = download.update(source_url, accept_revisions=accept_revisions)
+        out.tell(news.sentences, news.warnings)
+        if not (pairs or since or until):
+            return
     out.emit(room.rows(room.load(), pairs or list(room.CROSSES), since, until))
 
 
@@ -73,7 +81,7 @@ def train_forecast(
     """Train one probabilistic model of all the series, and say whether it is better than the baselines."""
     from seqcli.forecasting import issue, sources, train
 
-    read = _read(table)
+    read = table.read()
     panel = sources.panel(source, pair, read, until=until)
     plan = train.plan(
         training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
@@ -98,6 +106,24 @@ def forecast(
             "--as-of", metavar="DATE", help="Forecast as if it were the evening of this day.", show_default=False
         ),
     ] = None,
+    update: options.Update = False,
+    source_url: options.SourceUrl = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            "--max-age", metavar="4d", help="Refuse data older than this many business days.", show_default=False
+        ),
+    ] = None,
+    allow_stale: Annotated[
+        bool, typer.Option("--allow-stale", help="Forecast from older data all the same; the records say so.")
+    ] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="FILE", help="Keep the forecast in this SQLite file.", show_default=False),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what the journal holds of this day and model.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -111,9 +137,13 @@ def forecast(
 
     if plot:
         figures.check(plot)
-    loaded = issue.load(model)
-    panel = loaded.panel(source, pair, _read(table))
-    result = issue.forecast(loaded, panel, as_of)
+    loaded, freshness = issue.load(model), issue.Freshness(max_age, allow_stale)
+    if update:
+        out.tell((), issue.refresh(source_url, freshness))
+    panel = loaded.panel(source, pair, table.read())
+    result = issue.forecast(loaded, panel, as_of, freshness)
+    if journal:
+        result = issue.keep(result, journal, force)
     if plot:
         picture.fan(panel, result.records, plot)
     out.result(result, str(model))
@@ -152,17 +182,8 @@ def backtest(
     from seqcli.forecasting import issue
 
     loaded = issue.load(model)
-    panel = loaded.panel(source, pair, _read(table))
+    panel = loaded.panel(source, pair, table.read())
     window = room.Window(since, until, every)
     detail = room.Detail(baselines, by_series, by_horizon, require_skill)
     work = room.backtest(loaded, panel, window, detail, forecasts)
     out.result(out.follow(work), str(model))
-
-
-def _read(table: options.Table) -> "TableOptions":
-    from seqcli.forecasting.sources import TableOptions
-
-    return TableOptions(
-        table.date_column, tuple(table.value_column or ()), table.series_column, table.input_format, table.encoding,
-        table.calendar, table.transform,
-    )  # fmt: skip

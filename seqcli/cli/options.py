@@ -4,9 +4,12 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from seqcli.forecasting.sources import TableOptions
 
 Format = Annotated[
     Literal["auto", "table", "csv", "jsonl", "json"],
@@ -102,6 +105,11 @@ Transform = Annotated[
 ]
 
 # Rates
+Update = Annotated[bool, typer.Option("--update", help="Download the newest rates first.")]
+SourceUrl = Annotated[
+    str | None,
+    typer.Option("--source-url", envvar="SEQCLI_RATES_URL", help="Where from.", show_default="the ECB"),
+]
 Pair = Annotated[
     list[str] | None,
     typer.Option(
@@ -127,6 +135,13 @@ class Table:
     encoding: Encoding = "auto"
     calendar: Calendar = "infer"
     transform: Transform = "auto"
+
+    def read(self) -> "TableOptions":
+        """The same as the room takes it."""
+        from seqcli.forecasting.sources import TableOptions
+
+        flags = asdict(self)
+        return TableOptions(value_columns=tuple(flags.pop("value_column") or ()), **flags)
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,19 @@ class Output:
         Raises:
             QualityError: the gate, after everything was printed.
         """
-        for text in result.warnings:
-            self.warn(text)
+        self.tell((), result.warnings)
         rows = result.table if self.format == "table" and result.table is not None else result.records
         self.emit(rows)
-        for sentence in result.sentences:
-            self.say(sentence)
+        self.tell(result.sentences)
         if result.gate:
             raise QualityError(where, result.gate)
+
+    def tell(self, sentences: Sequence[str], warnings: Sequence[str] = ()) -> None:
+        """Warnings first, then what there is to say."""
+        for text in warnings:
+            self.warn(text)
+        for sentence in sentences:
+            self.say(sentence)
 
     def emit(self, records: Iterable[Record]) -> None:
         """Writes records to stdout in the chosen format, one at a time except in a table and in ``json``."""

@@ -53,7 +53,7 @@ class Detail:
     """What is reported.
 
     Arguments:
-        baselines: ``none``, ``fast`` (all but GARCH) or ``all``; the two references are always there.
+        baselines: ``none``, ``fast`` (all but GARCH) or ``all``; ratios and verdict need two of them in any case.
         by_series: records of each series as well.
         by_horizon: records of each horizon as well.
         require_skill: fail, after everything was printed, unless the model is significantly better than EWMA.
@@ -147,7 +147,8 @@ def result(scored: Sequence[scoring.Record], warnings: Sequence[str], detail: De
     """One record for the model and one for each baseline, a short table, and the verdict."""
     kept = [r for r in scored if r["n"]] or scored
     shown = [r for r in kept if r["series"] == "all" and r["h"] in ("all", 1)]
-    wanted = [r for r in kept if detail.by_series or r["series"] == "all"]
+    printed = (scored[0]["model"], *baselines.GROUPS[detail.baselines])  # ours stands first
+    wanted = [r for r in kept if r["model"] in printed and (detail.by_series or r["series"] == "all")]
     failed = detail.require_skill and not scoring.has_skill(scored)
     return Result(
         records=tuple(r for r in wanted if detail.by_horizon or r["h"] == "all"),

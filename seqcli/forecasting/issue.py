@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest
-from seqcli.errors import InputError, UsageError
-from seqcli.forecasting import predict, records, sources
+from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
+from seqcli.forecasting import calendar, download, journal, predict, records, sources
+from seqcli.forecasting import calibration as calibrations
+from seqcli.forecasting.calibration import Calibration
 from seqcli.forecasting.config import ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.sources import TableOptions
 from seqcli.results import Result
 
 KIND = "forecaster"
+CALIBRATIONS = "calibration.json"  # beside the weights: all there ever were, the last one in force
 RATES = "rates"  # the source of a model that was trained on the ECB's rates
 
 
@@ -32,12 +35,14 @@ class Model:
         tensors: its weights.
         manifest: what made it and how good it is.
         table: how the table that it was trained on was read.
+        calibration: what its journal taught about its intervals, if anything; applied to all that it says.
     """
 
     config: ForecastConfig
     tensors: Mapping[str, NDArray[Any]]
     manifest: Manifest
     table: TableOptions
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -51,7 +56,8 @@ class Model:
 
     def levels(self, panel: Panel, origins: NDArray[np.intp]) -> Floats:
         """``(N, O, H, Q)``: quantiles of the levels after each origin; NaN where a series has no value there."""
-        return predict.quantiles(self.tensors, self.config, panel, origins)
+        levels = predict.quantiles(self.tensors, self.config, panel, origins)
+        return calibrations.apply(levels, self.calibration) if self.calibration else levels
 
     def panel(
         self, source: str | None, pairs: Sequence[str] | None, table: TableOptions, until: str | None = None
@@ -89,47 +95,128 @@ def load(folder: Path) -> Model:
         ModelError: the folder is missing, damaged, of another kind, or too new.
     """
     manifest = checkpoint.peek(folder, KIND)
+    _check(manifest, folder)
     raw = checkpoint.load_config(folder)
     config = ForecastConfig.from_json(raw, str(folder / "config.json"))
     tensors = checkpoint.load_tensors(folder, expected=predict.shapes(config))
-    return Model(config, tensors, manifest, _table_from(raw.get("table")))
+    kept = calibrations.load(folder / CALIBRATIONS)
+    return Model(config, tensors, manifest, _table_from(raw.get("table")), kept[-1] if kept else None)
 
 
-def forecast(model: Model, panel: Panel, as_of: str | None = None) -> Result:
+def _check(manifest: Manifest, folder: Path) -> None:
+    """Refuses a manifest that does not say what a forecaster's says of its data."""
+    data = manifest.data
+    try:
+        np.datetime64(data["until"], "D")
+        fine = isinstance(data["source"], str) and all(isinstance(name, str) for name in data["series"])
+        fine = fine and [type(log) for log in data["log"]] == [bool] * len(data["series"])
+    except (KeyError, TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise ModelError(str(folder), "seqcli.json does not say what it was trained on", checkpoint.RETRAIN)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old the data may be.
+
+    Arguments:
+        max_age: business days of the calendar from the newest value to today, such as ``4d``; ``None``: any.
+        allow_stale: forecast from older data all the same, and say so in the records.
+    """
+
+    max_age: str | None = None
+    allow_stale: bool = False
+
+    @property
+    def days(self) -> int | None:
+        """``max_age`` as a number.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if self.max_age is None:
+            return None
+        text = self.max_age.strip().lower().removesuffix("d")
+        if not text.isdecimal():
+            raise UsageError(f"--max-age {self.max_age}", "not a number of business days", "write it as 4d")
+        return int(text)
+
+
+def refresh(source_url: str | None, freshness: Freshness) -> tuple[str, ...]:
+    """Downloads the newest rates before a forecast; what is to be said about it.
+
+    Where old data would do, a server that does not answer is a warning: the age of the data is checked afterwards.
+
+    Raises:
+        TryLaterError: no newer rates could be had, and no ``max_age`` says how old they may be.
+        InputError: as ``download.update``.
+    """
+    try:
+        return download.update(source_url).warnings
+    except TryLaterError as error:
+        if freshness.days is None and not freshness.allow_stale:
+            raise
+        return (f"{error.where}: {error.what}",)
+
+
+def forecast(model: Model, panel: Panel, as_of: str | None = None, freshness: Freshness | None = None) -> Result:
     """Forecasts from each series' newest value, of ``as_of`` or before.
 
     Raises:
         InputError: ``as_of`` lies in the future, or before the data.
+        TryLaterError: the newest value is older than ``freshness`` allows.
     """
-    day = sources.day("--as-of", as_of)
+    day, today = sources.day("--as-of", as_of), np.datetime64(clock.today())
     if day is not None:
-        today = clock.today()
-        if day > np.datetime64(today):
-            raise InputError(
-                f"--as-of {as_of}",
-                f"lies in the future: today is {today}",
-                "leave it out to forecast from the newest data",
-            )
+        if day > today:
+            hint = "leave it out to forecast from the newest data"
+            raise InputError(f"--as-of {as_of}", f"lies in the future: today is {today}", hint)
         if day < panel.dates[0]:
             raise InputError(f"--as-of {as_of}", f"lies before the data, which begin on {panel.dates[0]}", None)
         panel = panel.head(int(np.searchsorted(panel.dates, day, "right")))
-    rows = list(_rows(model, panel))
-    warnings = []
-    for row in rows:
-        late = row["h"] == 1 and np.datetime64(row["origin_date"]) < panel.dates[-1]
-        if late:
-            warnings.append(
-                f"{row['series']} has no value after {row['origin_date']}; the others go on until {panel.dates[-1]}"
-            )
+    stale = _stale(panel, day or today, freshness or Freshness())
+    rows = [row | stale for row in _rows(model, panel)]
     if not rows:
         raise InputError("forecast", f"no values until {panel.dates[-1]}", None)
+    warnings = [f"the data are {age} business days old" for age in stale.values()]
+    for row in rows:
+        if row["h"] == 1 and np.datetime64(row["origin_date"]) < panel.dates[-1]:
+            newest = f"the others go on until {panel.dates[-1]}"
+            warnings.append(f"{row['series']} has no value after {row['origin_date']}; {newest}")
     return Result(tuple(rows), records.table(rows), (_sentence(model, rows),), tuple(warnings))
+
+
+def keep(result: Result, path: Path, force: bool = False) -> Result:
+    """Writes a forecast's records to a journal; what it says of that is added to the result.
+
+    Raises:
+        InputError: the file is no journal.
+        TryLaterError: other processes held it for too long.
+    """
+    written = journal.append(path, result.records, force=force)
+    done = {"added": written.added, "there already": written.unchanged, "replaced": written.superseded}
+    said = f"Journal {path}: {', '.join(f'{count} {what}' for what, count in done.items() if count) or 'nothing new'}."
+    return replace(result, sentences=(*result.sentences, said), warnings=(*result.warnings, *written.warnings()))
+
+
+def _stale(panel: Panel, today: np.datetime64, freshness: Freshness) -> dict[str, int]:
+    """The column ``stale``, the age in business days, where old data were let through; else nothing."""
+    most = freshness.days
+    age = calendar.count(panel.calendar, panel.dates[-1], today)
+    if most is None or age <= most:
+        return {}
+    if not freshness.allow_stale:
+        what = f"the newest value is of {panel.dates[-1]}, {age} business days old; --max-age allows {most}"
+        raise TryLaterError("forecast", what, "seqcli rates --update, or --allow-stale to forecast all the same")
+    return {"stale": age}
 
 
 def _rows(model: Model, panel: Panel) -> Iterator[dict[str, Any]]:
     known = ~np.isnan(panel.values)
     origins = np.where(known.any(axis=0), len(known) - 1 - np.argmax(known[::-1], axis=0), -1)
     issued_at = clock.now().isoformat(timespec="seconds")
+    corrected = {"calibration": model.calibration.id} if model.calibration else {}
     distinct = np.unique(origins[origins >= 0])
     levels = model.levels(panel, distinct)
     for place, origin in enumerate(distinct):
@@ -145,6 +232,7 @@ def _rows(model: Model, panel: Panel) -> Iterator[dict[str, Any]]:
                     "issued_at": issued_at,
                     "model_id": model.manifest.id,
                     "data_until": model.data_until,
+                    **corrected,
                 }
 
 

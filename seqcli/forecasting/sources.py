@@ -7,13 +7,14 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from seqcli.core import rows
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import calendar as calendars
-from seqcli.forecasting import rates
+from seqcli.forecasting import journal, rates
 from seqcli.forecasting.config import SINCE
 from seqcli.forecasting.data import Floats, Panel
 
@@ -93,6 +94,16 @@ def panel(
             options = replace(options, value_columns=(*options.value_columns, *pairs))
         return from_table(source, options, first, last)
     return from_rates(rates.load(), pairs or rates.CROSSES, first, last)
+
+
+def of_journal(path: Path, source: str | None, options: TableOptions) -> Panel:
+    """The values of a journal's series: of ``source``, else of the ECB's rates.
+
+    Raises:
+        InputError: no journal, or a series that the rates do not have.
+    """
+    names = journal.contents(path).series
+    return panel(source, None if source is not None else names, options)
 
 
 def day(option: str, value: str | None) -> np.datetime64 | None:

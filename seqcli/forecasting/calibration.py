@@ -1,0 +1,129 @@
+"""Calibrations of a model: factors for its intervals, kept beside its weights, and how they are applied.
+
+``recalibrate`` makes them. A model folder holds all there ever were in ``calibration.json``, oldest first; the last
+one is in force.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from seqcli.core import files
+from seqcli.core.safe_formats import dump_json, read_json
+from seqcli.core.statistics import LEVELS
+from seqcli.errors import ModelError
+from seqcli.forecasting.data import Floats
+
+FORMAT: Final = 1
+MEDIAN: Final = LEVELS.index(0.5)
+PAIRS: Final = tuple(round(1.0 - 2.0 * level, 3) for level in LEVELS[:MEDIAN])
+"""What each pair of quantiles should hold, the widest first: 0.95, 0.9, 0.8, …, 0.1."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Factors that correct a model's intervals.
+
+    Arguments:
+        created: ISO time in UTC.
+        model_id: the model whose forecasts it was learnt from.
+        outcomes_until: ISO date of the last outcome that it knows.
+        days: for each horizon, the days of outcomes that it was learnt from; 0: the factors of the horizon before
+            stand in, because there were too few.
+        factors: for each horizon and each of ``PAIRS``, what the distance from the median is multiplied by.
+        coverage80: for each horizon, the share of those outcomes inside the 80 % interval before the correction.
+        coverage95: the same for 95 %.
+        crps_check: a correction learnt from the first two thirds of the days, tried on the last third: CRPS with it
+            divided by CRPS without.
+    """
+
+    created: str
+    model_id: str
+    outcomes_until: str
+    days: tuple[int, ...]
+    factors: tuple[tuple[float, ...], ...]
+    coverage80: tuple[float | None, ...]
+    coverage95: tuple[float | None, ...]
+    crps_check: float | None
+
+    @property
+    def id(self) -> str:
+        """What records of forecasts call it: the date of its last outcome, and a hash of its factors."""
+        content = json.dumps([self.model_id, self.factors])
+        return f"{self.outcomes_until}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def apply(quantiles: Floats, calibration: Calibration) -> Floats:
+    """Quantiles with their distances from the median multiplied by the factors; still in order.
+
+    Arguments:
+        quantiles: ``(..., H, 21)`` at ``LEVELS``, as levels or offsets (logarithms where the series is positive).
+        calibration: horizons beyond its last one get the factors of that one.
+    """
+    return _scaled(quantiles, spread(calibration, quantiles.shape[-2]))
+
+
+def spread(calibration: Calibration, horizon: int) -> Floats:
+    """``(H, 21)``: the factor of each quantile's distance from the median."""
+    each = np.array([calibration.factors[min(h, len(calibration.factors) - 1)] for h in range(horizon)])
+    return np.concatenate([each, np.ones((horizon, 1)), each[:, ::-1]], axis=1)
+
+
+def _scaled(quantiles: Floats, factors: Floats) -> Floats:
+    median = quantiles[..., MEDIAN : MEDIAN + 1]
+    out: Floats = median + (quantiles - median) * factors
+    # Two pairs may be stretched so differently that they would cross: from the median outwards, none falls back.
+    np.maximum.accumulate(out[..., MEDIAN:], axis=-1, out=out[..., MEDIAN:])
+    inwards = out[..., MEDIAN::-1]
+    np.minimum.accumulate(inwards, axis=-1, out=inwards)
+    return out
+
+
+def load(path: Path) -> tuple[Calibration, ...]:
+    """All calibrations of a model, oldest first; none where there is no such file.
+
+    Raises:
+        ModelError: the file is damaged, or made by a newer seqcli.
+    """
+    if not path.exists():
+        return ()
+    content = read_json(path, dict)
+    if content.get("format") != FORMAT:
+        what = f"calibrations of format {content.get('format')!r}; this seqcli reads {FORMAT}"
+        raise ModelError(str(path), what, "pip install --upgrade seqcli")
+    try:
+        return tuple(_parsed(one) for one in content["calibrations"])
+    except (KeyError, TypeError, ValueError) as problem:
+        hint = "move the file away: the model then forecasts uncorrected"
+        raise ModelError(str(path), f"not a list of calibrations ({problem})", hint) from problem
+
+
+def add(path: Path, calibration: Calibration) -> bool:
+    """Put a calibration behind those that are there; False if it is the one in force already.
+
+    Raises:
+        ModelError: the file is damaged, or made by a newer seqcli.
+        MachineError: it cannot be written.
+    """
+    there = load(path)
+    if there and there[-1].id == calibration.id:
+        return False
+    kept = [{"id": one.id, **asdict(one)} for one in (*there, calibration)]
+    files.write_text(path, dump_json({"format": FORMAT, "levels": LEVELS, "calibrations": kept}))
+    return True
+
+
+def _parsed(one: dict[str, Any]) -> Calibration:
+    values = {field.name: one[field.name] for field in fields(Calibration)}
+    factors = np.array(values["factors"], float)
+    if factors.ndim != 2 or factors.shape[1] != len(PAIRS) or not (np.isfinite(factors) & (factors > 0.0)).all():
+        raise ValueError(f"factors of shape {factors.shape}, or not all positive")
+    for name in ("days", "coverage80", "coverage95"):
+        values[name] = tuple(values[name])
+    return Calibration(**{**values, "factors": tuple(map(tuple, factors.tolist()))})

@@ -76,6 +76,12 @@ def train_forecast(
     require_skill: Annotated[
         bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
     ] = False,
+    promote_if_better: Annotated[
+        bool,
+        typer.Option(
+            "--promote-if-better", help="With --overwrite: replace the model only if the new one is no worse."
+        ),
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A smaller model for a first look.")] = False,
 ) -> None:
     """Train one probabilistic model of all the series, and say whether it is better than the baselines."""
@@ -89,7 +95,7 @@ def train_forecast(
         init_from=init_from,
         source=source or issue.RATES, table=read,
     )  # fmt: skip
-    place = train.Place(training.out, training.overwrite, training.resume)
+    place = train.Place(training.out, training.overwrite, training.resume, promote_if_better)
     out.result(out.follow(train.train(panel, place, plan, require_skill=require_skill)), str(training.out))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def backtest(
     if forecasts is not None:
         _write(forecasts, list(records.rows(panel, origins, levels)))
     test = Test(panel, origins, max(fit_end, 0), detail.baselines, panel.dates[origins] <= data_until)
-    scores = yield from report(model.name, levels, test)
+    scores = yield from report({model.name: levels}, test)
     return result(scores.records, warnings + scores.notes, detail)
 
 
@@ -117,13 +117,22 @@ class Test:
     in_sample: NDArray[np.bool_] | None = None
 
 
-def report(name: str, levels: Floats, test: Test) -> Generator[Progress, None, scoring.Scores]:
-    """The model, whose quantiles are the levels ``(N, O, H, Q)``, and the baselines on the same origins."""
-    panel, origins, horizon = test.panel, test.origins, levels.shape[2]
+def report(models: Mapping[str, Floats], test: Test) -> Generator[Progress, None, scoring.Scores]:
+    """The models and the baselines on the same origins.
+
+    Arguments:
+        models: name to quantiles as levels, ``(N, O, H, Q)``; the first one is the one that is judged.
+        test: where they are compared.
+    """
+    panel, origins = test.panel, test.origins
+    horizon = next(iter(models.values())).shape[2]
     known = panel.levels()
     moves = scoring.actual_moves(known, origins, horizon)
-    ours = levels - known[origins].T[:, :, None, None]
-    losses = {name: scoring.losses(moves, Offsets(ours[..., _MEDIAN], ours), panel.log)}
+    start = known[origins].T[:, :, None, None]
+    losses = {
+        name: scoring.losses(moves, Offsets((levels - start)[..., _MEDIAN], levels - start), panel.log)
+        for name, levels in models.items()
+    }
     always = (baselines.RANDOM_WALK, baselines.EWMA_NORMAL)
     wanted = [b for b in baselines.BASELINES if b in (*baselines.GROUPS[test.group], *always)]
     notes: list[str] = []
@@ -147,8 +156,8 @@ def result(scored: Sequence[scoring.Record], warnings: Sequence[str], detail: De
     """One record for the model and one for each baseline, a short table, and the verdict."""
     kept = [r for r in scored if r["n"]] or scored
     shown = [r for r in kept if r["series"] == "all" and r["h"] in ("all", 1)]
-    printed = (scored[0]["model"], *baselines.GROUPS[detail.baselines])  # ours stands first
-    wanted = [r for r in kept if r["model"] in printed and (detail.by_series or r["series"] == "all")]
+    unprinted = set(baselines.BASELINES) - set(baselines.GROUPS[detail.baselines])
+    wanted = [r for r in kept if r["model"] not in unprinted and (detail.by_series or r["series"] == "all")]
     failed = detail.require_skill and not scoring.has_skill(scored)
     return Result(
         records=tuple(r for r in wanted if detail.by_horizon or r["h"] == "all"),

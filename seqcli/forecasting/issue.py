@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest
+from seqcli.core.safe_formats import HINT
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
 from seqcli.forecasting import calendar, download, journal, predict, records, sources
 from seqcli.forecasting import calibration as calibrations
@@ -113,7 +114,7 @@ def _check(manifest: Manifest, folder: Path) -> None:
     except (KeyError, TypeError, ValueError):
         fine = False
     if not fine:
-        raise ModelError(str(folder), "seqcli.json does not say what it was trained on", checkpoint.RETRAIN)
+        raise ModelError(str(folder), "seqcli.json does not say what it was trained on", HINT)
 
 
 @dataclass(frozen=True)

@@ -130,8 +130,8 @@ def from_rates(
 ) -> Panel:
     """The crosses of the ECB's rates as a panel on TARGET's business days.
 
-    The currencies' own moves are read from the eight majors, so that a pair's forecast does not depend on which other
-    pairs were asked for.
+    Whatever pairs are asked for, all currencies are there to read the market from: a pair's forecast does not depend on
+    its company.
 
     Raises:
         InputError: an unknown currency, or no rate between the two dates.
@@ -158,7 +158,6 @@ def from_rates(
     days = history.dates[stretch]
     calendars.check("target", days, "rates")
     dates = calendars.between("target", days[0], days[-1])
-    context = tuple(c for c in rates.MAJORS if c in history.currencies)
     place = np.searchsorted(dates, days)
     return Panel(
         dates=dates,
@@ -166,8 +165,8 @@ def from_rates(
         values=_spread(values[stretch], place, len(dates)),
         calendar="target",
         log=np.ones(len(names), bool),
-        currencies=context,
-        currency_logs=_spread(history.logs(context)[stretch], place, len(dates)),
+        currencies=history.currencies,
+        currency_logs=_spread(history.logs(history.currencies)[stretch], place, len(dates)),
     )
 
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqcli.core import checkpoint, clock
+from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.errors import InputError, ModelError
-from seqcli.forecasting import backtest, config, issue, predict
+from seqcli.forecasting import backtest, config, issue, predict, scoring
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
-from seqcli.forecasting.data import Panel
+from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.sources import TableOptions
-from seqcli.results import Progress, Result
+from seqcli.results import Progress, Record, Result
 
 if TYPE_CHECKING:
     from seqcli.core.training import FitSettings, Signals, TrainingState
 
+PREVIOUS = "previous"  # what a report calls the model that would be replaced
+NOISE = 0.001  # of the CRPS: two seeds of the same training differ by less
 FEWEST_DAYS = 60  # below this there is nothing to learn a volatility's ways from
 
 
@@ -100,11 +102,19 @@ def plan(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the model goes: ``overwrite`` what is there once the new one is whole, or ``resume`` an interrupted run."""
+    """Where the model goes.
+
+    Arguments:
+        out: its folder.
+        overwrite: replace the model that is there, once the new one is whole.
+        resume: go on with an interrupted run.
+        promote_if_better: replace it only if the new one is no worse on the held-out days.
+    """
 
     out: Path
     overwrite: bool = False
     resume: bool = False
+    promote_if_better: bool = False
 
 
 def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False) -> Generator[Progress, None, Result]:
@@ -127,60 +137,101 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         Interrupted: Ctrl-C or SIGTERM.
     """
     out = place.out
-    checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
-    cut, warnings = _split(panel, plan)
+    with files.lock(out):
+        checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
+        cut, warnings = _split(panel, plan)
+        old = _previous(out, plan) if place.promote_if_better else None
+        if not place.resume and ModelFolder(out).resume.exists():
+            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+        reported, final = yield from _fits(panel, place, plan, cut)
+        records: list[dict[str, Any]] = []
+        if cut.test:
+            scores = yield from _report(panel, plan, cut, reported.weights(), old)
+            records, warnings = scores.records, (*warnings, *scores.notes)
+        detail = backtest.Detail(plan.baselines, require_skill=require_skill)
+        report = backtest.result(records, warnings, detail) if records else Result((), warnings=warnings)
+        if old is not None and (worse := _worse(records, plan.config.cell)):
+            shutil.rmtree(ModelFolder(out).resume)
+            return replace(report, gate=f"{worse}; {out} was kept as it is")
+        seen = cut.valid_end if cut.valid and not plan.refit else len(panel.dates)
+        _save(out, plan, final, data=_facts(panel, plan, seen, cut), report=report, records=records)
+    names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
+    saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
+    return replace(report, sentences=(*report.sentences, f"{saved} Next: seqcli forecast {out}"))
+
+
+def _fits(
+    panel: Panel, place: Place, plan: Plan, cut: _Cut
+) -> Generator[Progress, None, tuple[TrainingState, TrainingState]]:
+    """The fit that the report is on, and the one through the end; one and the same where there is no second."""
     from seqcli.core import device
     from seqcli.core.training import Signals
 
-    chosen = device.choose("cpu" if plan.device == "auto" else plan.device)  # small networks: a GPU does not pay
-    threads = device.set_threads(plan.threads)
-    if not place.resume and ModelFolder(out).resume.exists():
-        shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+    # These networks are small: even where there is a GPU it would wait for the processor.
+    chosen = device.choose("cpu" if plan.device == "auto" else plan.device)
+    device.set_threads(plan.threads)
+    folder = ModelFolder(place.out).resume
     with Signals() as signals:
-        session = _Session(chosen, signals)
-        first = _Fit(panel, plan, cut, ModelFolder(out).resume / "fit", session)
-        state = yield from first.run("training", place.resume)
-        reported = state.weights()
-        final = state
-        if cut.valid and plan.refit:
-            steps = max(1, state.best_step)
-            again = replace(
-                plan, fit=replace(plan.fit, steps=state.planned_steps, stop_step=steps, max_minutes=None, patience=0)
-            )
-            second = _Fit(panel, again, _Cut(len(panel.dates), 0, 0), ModelFolder(out).resume / "refit", session)
-            final = yield from second.run("fitting through the end", place.resume)
-        records: list[dict[str, Any]] = []
-        if cut.test:
-            scores = yield from _report(panel, plan, cut, reported)
-            records, warnings = scores.records, (*warnings, *scores.notes)
-    seen = cut.valid_end if cut.valid and not plan.refit else len(panel.dates)
+        session = _Session(chosen, signals, place.resume)
+        first = yield from _Fit(panel, plan, cut, folder / "fit", session).run("training")
+        if not (cut.valid and plan.refit):
+            return first, first
+        same = replace(plan.fit, steps=first.planned_steps, stop_step=max(1, first.best_step), max_minutes=None)
+        again = replace(plan, fit=same)
+        everything = _Cut(len(panel.dates), 0, 0)
+        second = _Fit(panel, again, everything, folder / "refit", session).run("fitting through the end")
+        return first, (yield from second)
+
+
+def _save(
+    out: Path, plan: Plan, state: TrainingState, *, data: dict[str, Any], report: Result, records: Sequence[Record]
+) -> None:
+    import torch
+
     manifest = Manifest(
         kind=issue.KIND,
         created=clock.now().isoformat(timespec="seconds"),
         command=plan.command,
         seed=plan.fit.seed,
-        data=_facts(panel, plan, seen, cut) | {"steps": final.step, "threads": threads},
+        data=data | {"steps": state.step, "planned_steps": state.planned_steps, "threads": torch.get_num_threads()},
         metrics=tuple(r for r in records if r["series"] == "all"),
     )
-    report = (
-        backtest.result(records, warnings, backtest.Detail(require_skill=require_skill))
-        if records
-        else Result((), warnings=warnings)
-    )
-    card = _card(out, manifest, plan, report)
     settings = asdict(plan.config) | {
         "fit": asdict(plan.fit),
         "batch_size": plan.batch_size,
-        "table": asdict(plan.table) | {"calendar": panel.calendar},
+        "table": asdict(plan.table) | {"calendar": data["calendar"]},
     }
     checkpoint.save(
-        out, manifest, config=settings, tensors=final.weights(), history=final.history, card=card, overwrite=True
+        out,
+        manifest,
+        config=settings,
+        tensors=state.weights(),
+        history=state.history,
+        card=_card(out, manifest, plan, report),
+        overwrite=True,
     )
-    names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
-    saved = (
-        f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}. Next: seqcli forecast {out}"
-    )
-    return replace(report, sentences=(*report.sentences, saved))
+
+
+def _previous(out: Path, plan: Plan) -> issue.Model | None:
+    """The model that a new one would replace; ``None`` where there is none.
+
+    Raises:
+        ModelError: the two cannot be compared.
+    """
+    if not ModelFolder(out).manifest.exists():
+        return None
+    model = issue.load(out)
+    if not plan.holdout or model.config.horizon != plan.config.horizon:
+        what = "no held-out days" if not plan.holdout else f"it looks {model.config.horizon} days ahead"
+        raise ModelError(str(out), f"cannot be compared with the new model: {what}", "leave out --promote-if-better")
+    return model
+
+
+def _worse(records: Sequence[Mapping[str, Any]], name: str) -> str | None:
+    """A sentence if the new model is worse than the one it would replace, by more than two seeds differ."""
+    crps = {r["model"]: r["crps_ratio"] for r in records if r["series"] == "all" and r["h"] == "all"}
+    ratio = crps[name] / crps[PREVIOUS]
+    return f"the new model's CRPS is {ratio:.4f} of the old one's" if ratio > 1 + NOISE else None
 
 
 @dataclass(frozen=True)
@@ -220,10 +271,11 @@ def _split(panel: Panel, plan: Plan) -> tuple[_Cut, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Session:
-    """Where to compute, and who may interrupt."""
+    """Where to compute, who may interrupt, and whether an interrupted run is gone on with."""
 
     device: Any
     signals: Signals
+    resume: bool
 
 
 class _Fit:
@@ -247,12 +299,12 @@ class _Fit:
         self.model.to(session.device)
         self.fingerprint = _fingerprint(panel.head(cut.valid_end), plan)
 
-    def run(self, stage: str, resume: bool) -> Generator[Progress, None, TrainingState]:
+    def run(self, stage: str) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
         from seqcli.core.training import TrainingState, fit
         from seqcli.errors import DivergedError, Interrupted
 
-        if resume and self.folder.exists():
+        if self.session.resume and self.folder.exists():
             state = TrainingState.load(self.folder, self.model, self.plan.fit, self.fingerprint)
         else:
             state = TrainingState(self.model, self.plan.fit, self.fingerprint)
@@ -293,14 +345,17 @@ def _start_from(model: Any, folder: Path) -> None:
     model.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in wanted})
 
 
-def _report(panel: Panel, plan: Plan, cut: _Cut, weights: Any) -> Generator[Progress, None, Any]:
-    """The held-out days: the model that never saw them beside the baselines."""
+def _report(
+    panel: Panel, plan: Plan, cut: _Cut, weights: Any, old: issue.Model | None
+) -> Generator[Progress, None, scoring.Scores]:
+    """The held-out days: the model that never saw them beside the one it would replace and the baselines."""
     known = np.asarray(np.isfinite(panel.values).any(axis=1))
     rows = np.arange(cut.valid_end - 1, len(panel.dates) - plan.config.horizon)
     origins = rows[known[rows]]
-    levels = predict.quantiles(weights, plan.config, panel, origins)
-    test = backtest.Test(panel, origins, cut.valid_end - 1, plan.baselines)
-    return (yield from backtest.report(plan.config.cell, levels, test))
+    models: dict[str, Floats] = {plan.config.cell: predict.quantiles(weights, plan.config, panel, origins)}
+    if old is not None:
+        models[PREVIOUS] = old.levels(panel, origins)
+    return (yield from backtest.report(models, backtest.Test(panel, origins, cut.valid_end - 1, plan.baselines)))
 
 
 def _fingerprint(panel: Panel, plan: Plan) -> dict[str, Any]:

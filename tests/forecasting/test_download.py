@@ -5,13 +5,13 @@ import email.utils
 import hashlib
 import json
 import os
-import resource
 import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from seqcli.forecasting import download, rates
 
 __all__ = ["server"]  # the fixture
 
-QUICK = Limits(total=3.0, connect=1.0, read=0.3, attempts=3, backoff=0.01)
+QUICK = Limits(total=6.0, connect=1.0, read=0.6, attempts=3, backoff=0.01)
 TABLE = fake.short_table()  # in place of the embedded history, whose 7,000 days take 80 times as long to read
 LAST = TABLE[1].split(",")[0]
 OLD_DAY = TABLE[200].split(",")[0]
@@ -135,19 +135,28 @@ def test_a_server_in_trouble_changes_nothing(case: str, server: RatesServer, sto
 def test_a_slow_drip_meets_the_deadline_for_the_whole(answer: fake.Answer, server: RatesServer, stored: Path) -> None:
     before = holds(stored.parent)
     server.script(answer)
+    others = set(threading.enumerate())
     began = time.monotonic()
     error = fails(server.url, Limits(total=0.6, read=0.3))
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3.0  # the drip would take minutes
     assert isinstance(error, TryLaterError) and "no complete answer within 0.6 s" in error.what
     assert holds(stored.parent) == before
+    if answer is not fake.drip_headers:  # those hold their thread until the server or the process ends
+        for thread in set(threading.enumerate()) - others:
+            if thread.name == "seqcli-http":
+                thread.join(2)
+                assert not thread.is_alive()
 
 
 def test_a_bomb_whose_header_lies_takes_no_memory(server: RatesServer, stored: Path) -> None:
     before = holds(stored.parent)
     server.script(good(fake.lying_bomb()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    error = fails(server.url)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100_000  # kB; the bomb has 300 MB
+    tracemalloc.start()
+    try:
+        error = fails(server.url)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000  # bytes; the bomb has 300 MB
+    finally:
+        tracemalloc.stop()
     assert isinstance(error, InputError | TryLaterError)
     assert holds(stored.parent) == before
 
@@ -198,7 +207,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(as_date: bool, server:
     server.script(busy, good(STORED))
     began = time.monotonic()
     assert download.update(server.url, limits=QUICK).status == "updated"
-    assert 1.0 <= time.monotonic() - began < 2.5
+    assert 1.0 <= time.monotonic() - began < 4.0
 
 
 # Files that contradict what is in use

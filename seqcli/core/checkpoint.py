@@ -254,7 +254,7 @@ def _compare(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping
         if found.get(name) != expected.get(name):
             seen = f"has shape {list(found[name])}" if name in found else "is missing"
             wanted = f"config.json wants {list(expected[name])}" if name in expected else "config.json knows none"
-            raise ModelError(str(file), f"tensor {name!r} {seen}, {wanted}", HINT)
+            raise ModelError(str(file), f"tensor {name[:60]!r} {seen}, {wanted}", HINT)
 
 
 def _manifest(file: Path, raw: Mapping[str, Any]) -> Manifest:

@@ -89,7 +89,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     end = 0
     for start, stop, name in spans:
         if start != end:
-            _refuse(path, f"tensor {name[:60]!r} lies at byte {start}, not at {end}")
+            _refuse(path, f"tensor {_shown(name)} lies at byte {start}, not at {end}")
         end = stop
     if end != size - 8 - length:
         _refuse(path, f"its tensors take {end} bytes, but the file holds {size - 8 - length}")
@@ -114,26 +114,26 @@ def read_tensors(path: Path, *, sha256: str | None = None, finite: bool = True) 
     try:
         tensors: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
-        raise ModelError(str(path), f"is damaged ({error})", HINT) from error
+        raise ModelError(str(path), f"is damaged ({_shown(str(error))})", HINT) from error
     for name, array in tensors.items() if finite else ():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            _refuse(path, f"tensor {name[:60]!r} holds NaN or infinity")
+            _refuse(path, f"tensor {_shown(name)} holds NaN or infinity")
     return tensors
 
 
 def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:
     """Where a tensor lies, when its header entry is consistent in itself."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        _refuse(path, f"tensor {name[:60]!r} is not described by dtype, shape and data_offsets")
+        _refuse(path, f"tensor {_shown(name)} is not described by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _ITEM_SIZES:
-        _refuse(path, f"tensor {name[:60]!r} has the dtype {str(dtype)[:20]!r}")
+        _refuse(path, f"tensor {_shown(name)} has the dtype {_shown(dtype)}")
     if not _are_counts(shape) or len(shape) > _MAX_DIMENSIONS:
-        _refuse(path, f"tensor {name[:60]!r} has the shape {str(shape)[:60]}")
+        _refuse(path, f"tensor {_shown(name)} has the shape {_shown(shape)}")
     if not _are_counts(offsets) or len(offsets) != 2:
-        _refuse(path, f"tensor {name[:60]!r} has the offsets {str(offsets)[:60]}")
+        _refuse(path, f"tensor {_shown(name)} has the offsets {_shown(offsets)}")
     if offsets[1] - offsets[0] != math.prod(shape) * _ITEM_SIZES[dtype]:
-        _refuse(path, f"tensor {name[:60]!r} of shape {str(shape)[:60]} has the offsets {str(offsets)[:60]}")
+        _refuse(path, f"tensor {_shown(name)} of shape {_shown(shape)} has the offsets {_shown(offsets)}")
     return offsets[0], offsets[1], name
 
 
@@ -204,6 +204,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return str(value) if isinstance(value, Path) else value
+
+
+def _shown(value: Any) -> str:
+    """A value from the file as one short line that no terminal obeys."""
+    return repr(value)[:60]
 
 
 def _refuse(path: Path, what: str) -> NoReturn:

@@ -251,7 +251,7 @@ class TrainingState:
         try:
             state._take(facts, arrays)
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AssertionError) as error:
-            raise ModelError(str(folder), f"is damaged ({type(error).__name__}: {str(error)[:80]})", HINT) from error
+            raise ModelError(str(folder), f"is damaged ({type(error).__name__}: {str(error)[:80]!r})", HINT) from error
         return state
 
     def _take(self, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -330,8 +330,8 @@ def _same(folder: Path, before: Any, now: dict[str, Any]) -> None:
         raise ModelError(str(folder), "is damaged (it does not say how it was begun)", HINT)
     for name in [*now, *before]:
         if before.get(name) != now.get(name):
-            was, is_ = str(before.get(name))[:40], str(now.get(name))[:40]
-            raise ModelError(str(folder), f"{name} was {was} when the training began, and is now {is_}", _ANEW)
+            was, is_ = repr(before.get(name))[:40], repr(now.get(name))[:40]
+            raise ModelError(str(folder), f"{name[:40]!r} was {was} when the training began, and is now {is_}", _ANEW)
 
 
 def _pack(carried: Any, tensors: list[torch.Tensor]) -> Any:

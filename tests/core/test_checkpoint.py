@@ -324,6 +324,7 @@ F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         (safetensors_bytes({"t": F32 | {"dtype": ["F32"]}}, bytes(8)), "dtype"),
         (safetensors_bytes({"t": F32 | {"shape": [-1, -2]}}, bytes(8)), "shape"),
         (safetensors_bytes({"t": F32 | {"shape": [2.0]}}, bytes(8)), "shape"),
+        (safetensors_bytes({"t": F32 | {"shape": "\x1b[31m"}}, bytes(8)), "shape"),
         (safetensors_bytes({"t": F32 | {"shape": [True, 2]}}, bytes(8)), "shape"),
         (safetensors_bytes({"t": F32 | {"shape": [1] * 40 + [2]}}, bytes(8)), "shape"),
         (safetensors_bytes({"t": F32 | {"shape": [2**32, 2**32]}}, bytes(8)), "shape"),
@@ -340,8 +341,9 @@ F32 = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 def test_a_hostile_tensor_file_is_refused_by_its_header(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(content)
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError, match=message) as caught:
         safe_formats.tensor_shapes(file)
+    assert str(caught.value).isprintable()
 
 
 def test_tensors_that_are_not_the_configs_are_refused_by_the_header(model: Path) -> None:

@@ -427,9 +427,9 @@ def test_a_run_goes_on_only_with_its_own_settings_data_and_net(tmp_path: Path) -
     with pytest.raises(ModelError, match="no training to resume"):
         Task(SETTINGS, folder)
     Task(SETTINGS).run().state.save(folder)
-    with pytest.raises(ModelError, match=r"learning_rate was 0\.02 when the training began, and is now 0\.01"):
+    with pytest.raises(ModelError, match=r"'learning_rate' was 0\.02 when the training began, and is now 0\.01"):
         Task(replace(SETTINGS, learning_rate=0.01), folder)
-    with pytest.raises(ModelError, match="data was abc when the training began, and is now other"):
+    with pytest.raises(ModelError, match="'data' was 'abc' when the training began, and is now 'other'"):
         Task(SETTINGS, folder, data="other")
     with pytest.raises(ModelError, match="was None when the training began, and is now 1"):
         TrainingState.load(folder, Net(), SETTINGS, {"data": "abc", "hidden": 4, "layers": 1})
@@ -449,6 +449,7 @@ def test_a_run_goes_on_only_with_its_own_settings_data_and_net(tmp_path: Path) -
         (b'"history": [', b'"history": [[1], '),
         (b'"format": 1', b'"format": 2'),
         (b"{", b"["),
+        (b'"seed"', b'"\\u001b[31m\\nsid"'),
     ],
 )
 def test_a_damaged_save_point_is_refused(tmp_path: Path, old: bytes, new: bytes) -> None:
@@ -457,8 +458,9 @@ def test_a_damaged_save_point_is_refused(tmp_path: Path, old: bytes, new: bytes)
     file = folder / "state.json"
     assert old in file.read_bytes()
     file.write_bytes(file.read_bytes().replace(old, new, 1))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError) as caught:
         Task(SETTINGS, folder)
+    assert str(caught.value).isprintable()
 
 
 # --- signals ---------------------------------------------------------------------------------------------------

@@ -14,12 +14,14 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import httpx  # noqa: TID253 - what is tested here is built on it
 import numpy as np
 import pytest
 import rates_server as fake
 from rates_server import RatesServer, good, server, status, with_rate, zipped
 
-from seqcli.core import files
+from seqcli import __version__
+from seqcli.core import files, http
 from seqcli.core.http import Limits
 from seqcli.errors import ExitCode, InputError, MachineError, SeqcliError, TryLaterError, UsageError
 from seqcli.forecasting import download, rates
@@ -318,7 +320,8 @@ def test_a_newer_file_is_stored_and_used(server: RatesServer, data: Path) -> Non
     assert done.warnings == ()
     history = rates.load()
     assert (history.origin, str(history.dates[-1])) == ("stored", AFTER)
-    assert server.requests[0]["User-Agent"].startswith("seqcli/")
+    assert server.requests[0]["User-Agent"] == f"seqcli/{__version__}"
+    assert server.requests[0]["Accept-Encoding"] == "identity"
     assert set(holds(data)) == {"eurofxref-hist.zip", "eurofxref-hist.json"}
 
 
@@ -331,6 +334,15 @@ def test_a_redirect_is_followed(server: RatesServer, data: Path) -> None:
     server.script(status(301, Location="/moved.zip"), good(NEWER))
     assert download.update(server.url, limits=QUICK).new_days == 2
     assert server.requests[1]["path"] == "/moved.zip"
+
+
+def test_a_protected_address_may_not_lead_to_an_unprotected_one() -> None:
+    # No server here: a certificate for loopback would be needed.
+    moved = httpx.Response(302, headers={"Location": "http://example.org/x.zip"})
+    transport = httpx.MockTransport(lambda asked: moved if asked.url.scheme == "https" else httpx.Response(200))
+    refused = pytest.raises(http._RefusedError, match=r"leads to the unprotected http://example\.org/x\.zip")
+    with httpx.Client(transport=transport, follow_redirects=True) as client, refused:
+        http._ask(client, "https://example.org/x.zip", False, time.monotonic() + 5, 1000)
 
 
 def test_a_business_day_without_rates_is_mentioned(server: RatesServer, data: Path) -> None:
@@ -500,7 +512,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 from seqcli.core.http import Limits
 from seqcli.forecasting import download, rates
-import httpx
+import httpx  # noqa: TID253 - what is tested here is built on it
 
 url, old, new = sys.argv[1], Path(sys.argv[2]).read_bytes(), Path(sys.argv[3]).read_bytes()
 path = rates.stored_path()

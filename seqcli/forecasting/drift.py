@@ -122,8 +122,8 @@ def watch(outcomes: Outcomes, ewma: Offsets, series: int | None = None) -> Drift
     h = int(horizons[0]) if len(horizons) else 0
     days = _apart(np.flatnonzero(known[..., h].any(axis=0)), outcomes.origins, h + 1)
     known, y = known[:, days, h], moves[:, days, h]
-    ours = np.sort(outcomes.forecast.quantiles[chosen][:, days, h], axis=-1)
-    theirs = np.sort(ewma.quantiles[chosen][:, days, h], axis=-1)
+    ours = outcomes.forecast.quantiles[chosen][:, days, h]
+    theirs = ewma.quantiles[chosen][:, days, h]
     low, high = below(ours, y)
     bias = evidence(_daily(_between(_NORMAL, low, high), known), _NORMAL[0], _NORMAL[-1], _TOLERANCE)
     width = evidence(_daily(_between(_SQUARE, low, high), known), _SQUARE.min(), _SQUARE.max(), _TOLERANCE)

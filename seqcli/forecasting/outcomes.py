@@ -31,8 +31,8 @@ class Outcomes:
         data_until: ``datetime64[D]``, the last day that the model was trained on.
         last_issued: ISO time of its newest forecast.
         origins: ``(O,)`` rows of the panel, increasing.
-        forecast: point ``(N, O, H)`` and quantiles ``(N, O, H, 21)`` as offsets from the level at the origin; NaN
-            where the journal has no row.
+        forecast: point ``(N, O, H)`` and quantiles ``(N, O, H, 21)``, in order, as offsets from the level at the
+            origin; NaN where the journal has no row.
         moves: ``(N, O, H)`` level at the target minus level at the origin; NaN where there is no forecast, or no
             value yet.
         pending: ``(N, H)`` forecasts whose target lies after the panel's last day.
@@ -146,7 +146,7 @@ def _match_one(model_id: str, rows: list[Record], panel: Panel, problems: dict[s
         data_until=data_until,
         last_issued=max(r["issued_at"] for r in rows),
         origins=origins,
-        forecast=Offsets(forecast[..., 0], forecast[..., 1:]),
+        forecast=Offsets(forecast[..., 0], np.sort(forecast[..., 1:], axis=-1)),
         moves=moves,
         pending=pending,
         calibration=in_force,
@@ -185,7 +185,7 @@ def pit_histogram(outcomes: Outcomes, where: NDArray[np.bool_], bins: int = 10) 
     if not use.any():
         return None
     edges = [LEVELS.index(round(k / bins, 2)) for k in range(1, bins)]
-    low, high = below(np.sort(outcomes.forecast.quantiles, axis=-1)[use][:, edges], outcomes.moves[use])
+    low, high = below(outcomes.forecast.quantiles[use][:, edges], outcomes.moves[use])
     inside = (low[:, None] <= np.arange(bins)) & (np.arange(bins) <= high[:, None])
     shares: Floats = (inside / inside.sum(axis=1, keepdims=True)).mean(axis=0)
     return shares

@@ -137,7 +137,7 @@ def _usable(one: Outcomes, before: Sequence[Calibration]) -> Mask:
 
 def _uncorrected(one: Outcomes, before: Sequence[Calibration]) -> Floats:
     """``(N, O, H, 21)``: what the model had said before a calibration was applied, in order."""
-    raw: Floats = np.sort(one.forecast.quantiles, axis=-1)
+    raw = one.forecast.quantiles.copy()
     for each in before:
         here = one.calibration == each.id
         if here.any():

@@ -107,15 +107,16 @@ def rows(path: Path, panel: Panel) -> Iterator[dict[str, Any]]:
     for record in journal.read(path):
         row, column = row_of.get(record["target_date"]), column_of.get(record["series"])
         value = float(panel.values[row, column]) if row is not None and column is not None else np.nan
-        if not np.isfinite(value) or record["point"] is None:
+        numbers = [record[name] for name in ("point", "q0.025", "q0.1", "q0.9", "q0.975")]
+        if not np.isfinite(value) or None in numbers:
             yield {**record, "actual": None, "error": None, "inside80": None, "inside95": None}
             continue
         yield {
             **record,
             "actual": value,
-            "error": value - record["point"],
-            "inside80": bool(record["q0.1"] <= value <= record["q0.9"]),
-            "inside95": bool(record["q0.025"] <= value <= record["q0.975"]),
+            "error": value - numbers[0],
+            "inside80": numbers[2] <= value <= numbers[3],
+            "inside95": numbers[1] <= value <= numbers[4],
         }
 
 

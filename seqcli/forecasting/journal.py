@@ -315,7 +315,7 @@ def _explained(path: Path, problem: sqlite3.Error) -> SeqcliError:
         return MachineError(where, f"cannot be opened or written ({problem})", "choose a file that you may write to")
     if kind == sqlite3.SQLITE_NOTADB:
         return InputError(where, "not an SQLite file", "name another file for --journal; one that is not there is made")
-    hint = f"move it away, and save what can be read: sqlite3 {path} .recover | sqlite3 saved.sqlite"
+    hint = f"move it away, and a new one is begun; sqlite3 {path} .dump shows what can still be read"
     return InputError(where, f"a damaged journal ({problem})", hint)
 
 

@@ -28,7 +28,7 @@ def rates(
     ] = False,
 ) -> None:
     """Print the history of exchange rates: the ECB's reference rates since 1999, and their cross rates."""
-    from seqcli.forecasting import download
+    from seqcli.forecasting import download, sources
     from seqcli.forecasting import rates as room
 
     if update:
@@ -36,7 +36,8 @@ def rates(
         out.tell(news.sentences, news.warnings)
         if not (pairs or since or until):
             return
-    out.emit(room.rows(room.load(), pairs or list(room.CROSSES), since, until))
+    first, last = sources.day("--since", since), sources.day("--until", until)
+    out.emit(room.rows(room.load(), pairs or list(room.CROSSES), first, last))
 
 
 @command("train-forecast", group=GROUP, example="seqcli train-forecast --quick --out fx")
@@ -114,12 +115,7 @@ def forecast(
     ] = None,
     update: options.Update = False,
     source_url: options.SourceUrl = None,
-    max_age: Annotated[
-        str | None,
-        typer.Option(
-            "--max-age", metavar="4d", help="Refuse data older than this many business days.", show_default=False
-        ),
-    ] = None,
+    max_age: options.MaxAge = None,
     allow_stale: Annotated[
         bool, typer.Option("--allow-stale", help="Forecast from older data all the same; the records say so.")
     ] = False,

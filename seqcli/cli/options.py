@@ -105,6 +105,10 @@ Transform = Annotated[
 ]
 
 # Rates
+MaxAge = Annotated[
+    str | None,
+    typer.Option("--max-age", metavar="4d", help="Refuse data older than this many business days.", show_default=False),
+]
 Update = Annotated[bool, typer.Option("--update", help="Download the newest rates first.")]
 SourceUrl = Annotated[
     str | None,

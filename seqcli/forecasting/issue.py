@@ -55,6 +55,11 @@ class Model:
         """The last day that it has learnt from."""
         return str(self.manifest.data["until"])
 
+    @property
+    def learnt_until(self) -> str:
+        """The last day that it has learnt anything from, its calibration included."""
+        return max(self.data_until, self.calibration.outcomes_until if self.calibration else "")
+
     def levels(self, panel: Panel, origins: NDArray[np.intp]) -> Floats:
         """``(N, O, H, Q)``: quantiles of the levels after each origin; NaN where a series has no value there."""
         levels = predict.quantiles(self.tensors, self.config, panel, origins)

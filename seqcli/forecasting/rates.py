@@ -247,14 +247,14 @@ def _from_cache(content: bytes, origin: str, sha256: str) -> History:
 
 
 def rows(
-    history: History, pairs: Sequence[str], since: str | np.datetime64 | None, until: str | np.datetime64 | None
+    history: History, pairs: Sequence[str], since: np.datetime64 | None, until: np.datetime64 | None
 ) -> Iterator[dict[str, object]]:
     """``date, pair, rate`` records between two ISO dates, both included; a day without a rate is left out."""
     chosen = np.ones(len(history.dates), bool)
     if since is not None:
-        chosen &= history.dates >= np.datetime64(since)
+        chosen &= history.dates >= since
     if until is not None:
-        chosen &= history.dates <= np.datetime64(until)
+        chosen &= history.dates <= until
     crosses = {"/".join(split_pair(pair, history.currencies)): history.cross(pair) for pair in pairs}
     for row in np.flatnonzero(chosen):
         for pair, cross in crosses.items():

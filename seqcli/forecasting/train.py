@@ -13,7 +13,7 @@ import numpy as np
 
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
-from seqcli.errors import InputError, ModelError
+from seqcli.errors import DivergedError, InputError, Interrupted, ModelError
 from seqcli.forecasting import backtest, config, issue, predict, scoring
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
@@ -143,7 +143,13 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         old = _previous(out, plan) if place.promote_if_better else None
         if not place.resume and ModelFolder(out).resume.exists():
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
-        reported, final = yield from _fits(panel, place, plan, cut)
+        try:
+            reported, final = yield from _fits(panel, place, plan, cut)
+        except _LostError as lost:
+            if not ModelFolder(out).manifest.exists():  # a model that is there is worth more
+                sad = Result((), sentences=("The training diverged: these are the last good weights.",))
+                _save(out, plan, lost.state, data=_facts(panel, plan, cut.fit_end, cut), report=sad, records=())
+            raise
         records: list[dict[str, Any]] = []
         if cut.test:
             scores = yield from _report(panel, plan, cut, reported.weights(), old)
@@ -302,7 +308,6 @@ class _Fit:
     def run(self, stage: str) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
         from seqcli.core.training import TrainingState, fit
-        from seqcli.errors import DivergedError, Interrupted
 
         if self.session.resume and self.folder.exists():
             state = TrainingState.load(self.folder, self.model, self.plan.fit, self.fingerprint)
@@ -320,14 +325,25 @@ class _Fit:
                 signals=self.session.signals,
                 size=lambda b: b.size,
             ):
-                state.save(self.folder)
+                if epoch.save_due:
+                    state.save(self.folder)
                 text = f"epoch {epoch.epoch}, loss {epoch.train_loss:.5f}"
                 text += f", validation {epoch.validation:.5f}" if epoch.validation is not None else ""
                 yield Progress(stage, epoch.step, epoch.planned_steps, text, line=epoch.complete)
-        except (Interrupted, DivergedError):
+        except Interrupted:
             state.save(self.folder)
             raise
+        except DivergedError as error:
+            raise _LostError(error, state) from error
         return state
+
+
+class _LostError(DivergedError):
+    """A training that diverged, with the last good weights in its state."""
+
+    def __init__(self, error: DivergedError, state: TrainingState) -> None:
+        super().__init__(error.where, error.what, error.hint)
+        self.state = state
 
 
 def _start_from(model: Any, folder: Path) -> None:

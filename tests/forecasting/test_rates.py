@@ -101,7 +101,7 @@ def test_rows_leave_out_days_without_a_rate_and_keep_both_bounds() -> None:
     history = rates.parse(
         table("2026-10-30,1.25,150,", "2026-10-29,1.2,N/A,", "2026-10-28,1.1,140,", "2026-10-27,1,1,"), "x", "stored"
     )
-    found = list(rates.rows(history, ["usd-jpy", "EUR/USD"], "2026-10-28", np.datetime64("2026-10-29")))
+    found = list(rates.rows(history, ["usd-jpy", "EUR/USD"], np.datetime64("2026-10-28"), np.datetime64("2026-10-29")))
     assert found == [
         {"date": "2026-10-28", "pair": "USD/JPY", "rate": 140 / 1.1},
         {"date": "2026-10-28", "pair": "EUR/USD", "rate": 1.1},

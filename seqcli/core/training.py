@@ -252,7 +252,8 @@ class _Loop:
         """Validate, keep the weights if they are the best, and decide whether to go on."""
         state, settings = self.state, self.state.settings
         value = self._validation()
-        best = value is None or state.best_validation is None or value < state.best_validation
+        margin = 1 + settings.tolerance
+        best = value is None or state.best_validation is None or value < state.best_validation * margin
         if best:
             state.keep_best(value)
         else:

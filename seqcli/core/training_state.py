@@ -33,7 +33,8 @@ class FitSettings:
 
     ``steps`` overrides ``epochs``; ``stop_step`` ends the run there while the schedule still aims at ``steps``.
     ``max_minutes`` lowers the planned steps to what fits. ``warmup`` is a share of the steps. ``clip_norm`` and
-    ``patience`` (epochs without a gain on validation) are off at 0. ``average`` is the decay of an exponential
+    ``patience`` (epochs without a gain on validation) are off at 0. ``tolerance`` is the share by which a later epoch
+    may be worse on validation and still be kept: less than that is noise, and a schedule that has ended is worth more. ``average`` is the decay of an exponential
     moving average of the weights, which then is what is validated and kept; 0 for none. ``accumulate`` batches
     make one step. Weights decay, biases do not. Raises UsageError for a value out of range.
     """
@@ -49,6 +50,7 @@ class FitSettings:
     clip_norm: float = 1.0
     accumulate: int = 1
     patience: int = 0
+    tolerance: float = 0.0
     average: float = 0.0
     precision: str = "auto"
     seed: int = 0
@@ -66,6 +68,7 @@ class FitSettings:
             "clip_norm": 0 <= self.clip_norm < math.inf,
             "accumulate": self.accumulate >= 1,
             "patience": self.patience >= 0,
+            "tolerance": 0 <= self.tolerance < 1,
             "average": 0 <= self.average < 1,
             "seed": 0 <= self.seed < 2**32,
         }
@@ -164,7 +167,9 @@ class TrainingState:
     def keep_best(self, validation: float | None) -> None:
         """Remember the weights of now (the averaged ones, if there are such) as the best."""
         self.best = self._current()
-        self.best_validation, self.best_step, self.epochs_without_gain = validation, self.step, 0
+        self.best_step, self.epochs_without_gain = self.step, 0
+        if validation is not None:  # the lowest so far, or many small losses would add up
+            self.best_validation = min(validation, self.best_validation or validation)
 
     def load_best(self) -> None:
         """Put the best weights into the model."""

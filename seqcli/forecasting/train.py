@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"  # what a report calls the model that would be replaced
 NOISE = 0.001  # of the CRPS: two seeds of the same training differ by less
+VALIDATION_NOISE = 0.002  # of the loss of 250 days: a schedule is not cut short for less
 FEWEST_DAYS = 60  # below this there is nothing to learn a volatility's ways from
 
 
@@ -93,6 +94,7 @@ def plan(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | 
         warmup=config.WARMUP,
         weight_decay=config.WEIGHT_DECAY,
         clip_norm=flags.get("clip_norm", config.CLIP_NORM),
+        tolerance=VALIDATION_NOISE,
         precision="float32",
         seed=flags["seed"],
     )

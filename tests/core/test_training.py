@@ -258,6 +258,14 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run() -> None:
         assert np.array_equal(value.numpy(), kept[1][name])
 
 
+def test_within_the_tolerance_a_later_epoch_is_kept_but_small_losses_do_not_add_up() -> None:
+    losses = iter([1.0, 1.04, 1.08, 1.04])
+    task = Task(replace(SETTINGS, epochs=4, tolerance=0.05, average=0.0))
+    task.run(validate=lambda: next(losses))
+    assert [record.best for record in task.records] == [True, True, False, True]
+    assert task.state.best_step == task.records[-1].step
+
+
 def test_without_validation_the_last_weights_are_the_result() -> None:
     task = Task(replace(SETTINGS, average=0.0, epochs=2))
     snapshots = [

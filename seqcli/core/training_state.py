@@ -34,9 +34,10 @@ class FitSettings:
     ``steps`` overrides ``epochs``; ``stop_step`` ends the run there while the schedule still aims at ``steps``.
     ``max_minutes`` lowers the planned steps to what fits. ``warmup`` is a share of the steps. ``clip_norm`` and
     ``patience`` (epochs without a gain on validation) are off at 0. ``tolerance`` is the share by which a later epoch
-    may be worse on validation and still be kept: less than that is noise, and a schedule that has ended is worth more. ``average`` is the decay of an exponential
-    moving average of the weights, which then is what is validated and kept; 0 for none. ``accumulate`` batches
-    make one step. Weights decay, biases do not. Raises UsageError for a value out of range.
+    may be worse on validation and still be kept: less than that is noise, and a schedule that has ended is worth more.
+    ``average`` is the decay of an exponential moving average of the weights, which then is what is validated and kept;
+    0 for none. ``accumulate`` batches make one step. Weights decay, biases do not. Raises UsageError for a value out of
+    range.
     """
 
     epochs: int = 10

@@ -21,7 +21,7 @@ def main() -> None:
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if not stream.isatty() and hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors=errors)
-    load()()
+    load()(prog_name="seqcli")  # also for python -m seqcli
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 class Group(TyperGroup):
     """Runs a command and turns whatever goes wrong into one line and an exit code."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: D102
+    def invoke(self, ctx: Any) -> Any:
+        """What Typer calls with the command line as it was parsed."""
         signal.signal(signal.SIGTERM, _terminate)
         _talking[:] = [Output()]
         try:

@@ -23,7 +23,7 @@ def info(out: Output, model: options.Model) -> None:
 @command("doctor", group=GROUP, example="seqcli doctor")
 def doctor(
     out: Output,
-    model: Annotated[Path | None, typer.Argument(metavar="[MODEL]", help="A forecaster.", show_default=False)] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="MODEL", help="A forecaster.", show_default=False)] = None,
     journal: Annotated[
         Path | None, typer.Option("--journal", metavar="FILE", help="Its journal.", show_default=False)
     ] = None,

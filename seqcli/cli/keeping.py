@@ -1,7 +1,7 @@
 """The commands that keep a record of forecasts and learn from it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,11 +54,30 @@ def recalibrate(
     source: options.Source = None,
 ) -> None:
     """Widen or narrow a model's intervals by what its journal got wrong; kept beside the weights."""
+    from seqcli.core import files
     from seqcli.forecasting import calibration, issue, sources
     from seqcli.forecasting import recalibrate as room
 
     panel = sources.of_journal(journal, source, table.read())
     path = model / issue.CALIBRATIONS
-    learnt = room.recalibrate(journal, panel, issue.load(model).manifest.id, calibration.load(path))
-    calibration.add(path, learnt)
+    with files.lock(model):
+        learnt = room.recalibrate(journal, panel, issue.load(model).manifest.id, calibration.load(path))
+        calibration.add(path, learnt)
     out.result(room.result(learnt), str(model))
+
+
+@command("report", group=GROUP, example="seqcli report fx.db --output fx.html")
+def report(
+    out: Output,
+    journal: Journal,
+    table: options.Table,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The page to write.", show_default=False)],
+    source: options.Source = None,
+    language: Annotated[Literal["en", "ja"], typer.Option("--language", help="Of the page.")] = "en",
+) -> None:
+    """Write a journal as one page that anybody can open: today's fans, and how good they were."""
+    from seqcli.forecasting import report as room
+    from seqcli.forecasting import sources
+
+    panel = sources.of_journal(journal, source, table.read())
+    out.result(room.report(journal, panel, output, language=language), str(journal))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from panels import currency_panel, plain_panel
 
-from seqcli.forecasting import features
+from seqcli.forecasting import averages, features, market
 from seqcli.forecasting.blocks import Blocks
 from seqcli.forecasting.config import ForecastConfig
 from seqcli.forecasting.days import DAY_FEATURES, day_features, us_holidays, us_jobs_days
@@ -52,28 +52,40 @@ def test_inputs_of_a_series_do_not_depend_on_the_other_series():
 def test_the_scale_is_the_ewma_volatility_of_the_moves_so_far():
     panel = currency_panel()
     moves = np.diff(np.log(panel.values[:, 0]))
-    weights = features.REFERENCE ** np.arange(len(moves))[::-1]
+    weights = market.REFERENCE ** np.arange(len(moves))[::-1]
     expected = np.sqrt((weights * moves**2).sum() / weights.sum())
     assert features.build(panel).scale[0, -1] == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_pairs_return_is_its_bases_move_less_its_quotes():
-    inputs = features.build(currency_panel(names=("USD/JPY",)))
-    together = column(inputs, "base") - column(inputs, "quote")
-    assert np.allclose(together, column(inputs, "return"), atol=1e-5)
-
-
 def test_without_currencies_the_cross_section_is_neutral():
     inputs = features.build(plain_panel(np.exp(currency_panel().currency_logs[:, 1:2]), log=True))
-    for name in ("base", "quote_level", "market_size", "market_0.8", "usd"):
-        assert not column(inputs, name).any()
+    assert all(not column(inputs, name).any() for name in market.NAMES)
     assert column(inputs, "return").any()
 
 
 def test_a_pair_outside_the_context_still_sees_the_market():
     inputs = features.build(currency_panel(names=("SEK/NOK",)))
-    assert not column(inputs, "base").any()
-    assert column(inputs, "market_size").any()
+    assert all(column(inputs, name).any() for name in market.NAMES)
+
+
+def test_a_shock_is_the_size_of_todays_moves_in_units_of_their_usual_size():
+    panel = currency_panel()
+    logs = panel.currency_logs.copy()
+    usual = column(features.build(panel), "shock")[0, 300]
+    own = logs - logs.mean(axis=1, keepdims=True)
+    logs[300:] -= 0.5 * np.diff(own, axis=0)[299]  # the same moves that day, half as large
+    shock = column(features.build(replace(panel, currency_logs=logs)), "shock")[0, 300]
+    assert shock == pytest.approx(usual - np.log(2), abs=1e-4)
+
+
+def test_the_flight_to_havens_is_the_yens_move_against_the_australian_dollars():
+    panel = currency_panel()
+    logs = np.zeros((420, 4))
+    logs[:, 0] = np.cumsum(np.random.default_rng(0).normal(size=420)) / 100
+    panel = replace(panel, currencies=("JPY", "AUD", "USD", "EUR"), currency_logs=logs)
+    flight, move = column(features.build(panel), "flight")[0], np.diff(logs[:, 0])
+    assert (np.sign(flight[1:]) == np.sign(move)).all()
+    assert 0.8 < flight[50:].std() < 1.2
 
 
 def test_across_a_gap_the_move_is_from_the_last_value_and_nothing_is_filled_in():
@@ -135,7 +147,7 @@ def test_discounted_sums_equal_the_recursion(decay):
     for row in values:
         state = row + decay * state
         expected.append(state)
-    assert np.allclose(features.discounted(values, decay), expected, rtol=1e-12, atol=1e-12)
+    assert np.allclose(averages.discounted(values, decay), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_us_jobs_report_follows_its_rule():

@@ -11,6 +11,7 @@ from seqcli.core.training import FitSettings, TrainingState, fit
 from seqcli.forecasting import features
 from seqcli.forecasting.chunks import Chunks
 from seqcli.forecasting.config import ForecastConfig
+from seqcli.forecasting.days import DAY_FEATURES
 from seqcli.forecasting.model import Forecaster, pinball
 
 CONFIG = ForecastConfig(hidden=4, members=2, warmup=20, block=40)
@@ -26,7 +27,7 @@ def trained(chunks: Chunks, epochs: int = 2, config: ForecastConfig = CONFIG) ->
 
 def test_a_new_forecaster_is_the_normal_distribution_with_todays_volatility():
     model = Forecaster(CONFIG).eval()
-    quantiles = model(torch.randn(2, 30, len(features.NAMES)), torch.zeros(2, 10, 5, 15), skip=20)
+    quantiles = model(torch.randn(2, 30, len(features.NAMES)), torch.zeros(2, 10, 5, len(DAY_FEATURES)), skip=20)
     assert quantiles.shape == (2, 10, 5, 21)
     normal = torch.distributions.Normal(0.0, 1.0).icdf(torch.tensor(CONFIG.levels))
     assert torch.allclose(quantiles, normal.expand_as(quantiles), atol=1e-5)

@@ -39,7 +39,6 @@ class Page:
         first: ISO date on which the first of them was issued.
         last: ISO date on which the last of them was issued.
         replayed: forecasts issued after the day they are about.
-        days: origins, outside the training data, of which some outcome is known.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Page:
     first: str
     last: str
     replayed: int
-    days: int
 
     @property
     def newest(self) -> Fan:
@@ -101,13 +99,13 @@ def _glance(page: Page, scores: Scores, words: Words) -> Markup:
     newest, warnings = page.newest, list(_warnings(page, scores, words))
     model = words.learnt_until.format(model=newest.model_id, date=words.date(newest.data_until))
     if newest.calibration:
-        model += words.stop + words.calibrated.format(calibration=newest.calibration)
+        model += words.calibrated.format(calibration=newest.calibration)
     facts = (
         (words.newest, words.date(newest.origin)),
         (words.data_until, words.date(page.data_until)),
         (words.made, words.moment(page.made)),
         (words.model, model),
-        (words.verdict, page_record.verdict(scores, page.days, words)),
+        (words.verdict, page_record.verdict(scores, words)),
         (
             words.journal,
             words.journal_rows.format(
@@ -126,7 +124,7 @@ def _glance(page: Page, scores: Scores, words: Words) -> Markup:
         "section",
         tag("h2", words.glance, id="glance"),
         beware,
-        page_record.skill(scores, page.days, words),
+        page_record.skill(scores, words),
         tag("dl", *(tag("div", tag("dt", name), tag("dd", said)) for name, said in facts), class_="facts"),
         tag("p", words.no_advice, class_="small"),
         aria_labelledby="glance",
@@ -143,6 +141,8 @@ def _warnings(page: Page, scores: Scores, words: Words) -> Iterator[str]:
         yield words.lapsed.format(date=words.date(newest.origin))
     elif _age(page.calendar, newest.origin, page.data_until) > 0:
         yield words.behind_data.format(data=words.date(page.data_until), date=words.date(newest.origin))
+    if scores.verdict in (drift.RECALIBRATE, drift.RETRAIN):
+        yield page_record.verdict(scores, words)
     if page.replayed:
         yield words.replayed.format(n=words.count(page.replayed))
     if scores.seen:
@@ -158,7 +158,7 @@ def _overview(page: Page, scores: Scores, words: Words) -> Markup:
     ends = (0, len(newest.targets) - 1) if len(newest.targets) > 1 else (0,)
     head = [words.series, words.last]
     head += [words.range80.format(ahead=words.ahead(h + 1, page.calendar)) for h in ends]
-    head += [words.held80, words.to_ewma]
+    head += [words.held80, words.to_ewma, words.drift]
     rows = []
     for k, one in enumerate(page.fans):
         record = scores.get(one.series, "all")
@@ -167,6 +167,7 @@ def _overview(page: Page, scores: Scores, words: Words) -> Markup:
         cells += [_range(one, min(h, len(one.targets) - 1), "q0.1", "q0.9", words) for h in ends]
         cells += [words.percent(record["coverage80"] if record else None)]
         cells += [words.ratio(record["crps_ewma"] if record else None)]
+        cells += [page_record.drift_in_short(scores, one.series, words)]
         rows.append((tag("a", one.series, href=f"#s{k + 1}"), cells))
     return tag(
         "section",
@@ -213,7 +214,7 @@ def _numbers(one: Fan, identity: str, words: Words) -> Iterator[Markup]:
     came = any(value is not None for value in one.came)
     rows = []
     for h, target in enumerate(one.targets):
-        cells = [words.steps(h + 1, one.calendar), words.number(one.median[h], one.digits)]
+        cells = [words.horizon(h + 1, one.calendar), words.number(one.median[h], one.digits)]
         cells += [_range(one, h, low, high, words) for _, low, high in bands]
         outcome = one.came[h]
         cells += ["–" if outcome is None else words.number(outcome, one.digits)] if came else []
@@ -225,9 +226,8 @@ def _numbers(one: Fan, identity: str, words: Words) -> Iterator[Markup]:
         rows,
     )
     past = [(day, [words.number(value, one.digits)]) for day, value in one.history[::-1] if math.isfinite(value)]
-    yield table(
-        f"{identity}-h", words.history_numbers.format(series=one.series), (words.date_heading, words.value), past
-    )
+    caption = words.history_numbers.format(series=one.series)
+    yield table(f"{identity}-h", caption, (words.date_heading, words.value), past, tall=True)
 
 
 def _reading(words: Words) -> Markup:

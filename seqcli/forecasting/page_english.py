@@ -19,7 +19,7 @@ ENGLISH: Final = Words(
     newest="Newest forecast",
     model="Model",
     learnt_until="{model}, trained on data until {date}",
-    calibrated="recalibrated ({calibration})",
+    calibrated=", recalibrated ({calibration})",
     journal="Journal",
     journal_rows="{rows} forecasts of {series} series, issued from {first} to {last}",
     beware="Beware",
@@ -41,7 +41,7 @@ ENGLISH: Final = Words(
     "1 is none.",
     verdict="Verdict on the model",
     verdicts={
-        "keep": "Keep. In {days} days nothing happened that luck does not explain.",
+        "keep": "Keep. Nothing has happened that luck does not explain.",
         "recalibrate": "Recalibrate. The intervals have the wrong width, and that is not luck.",
         "retrain": "Retrain. The forecasts are off, and that is not luck.",
         "too early to say": "Too early to say. It takes {fewest} days with an outcome.",
@@ -62,6 +62,8 @@ ENGLISH: Final = Words(
     },
     drift_found="Drift",
     drift_not="Not shown",
+    drift_short="{result} ({evidence})",
+    drift_no="None",
     overview="Overview",
     overview_caption="The newest forecast of every series, and its record",
     series="Series",
@@ -133,8 +135,8 @@ ENGLISH: Final = Words(
         ),
         (
             "CRPS",
-            "Score of the whole distribution in the same unit; lower is better. × 0.99: one per cent lower than the "
-            "reference on the same days.",
+            "Score of the whole distribution in the same unit; lower is better. ×\u00a00.99: one per cent lower than "
+            "the reference on the same days.",
         ),
         (
             "Held by 80\u00a0%",

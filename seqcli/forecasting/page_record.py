@@ -36,6 +36,7 @@ class Scores:
         """The pooled one first, if there are several; then the newest."""
         self.lead = self.models[0]
         self.newest = next(m for m in self.models if m != POOLED)
+        self.series = tuple(dict.fromkeys(r["series"] for r in counted if r["series"] != "all"))
         self._by_key: dict[tuple[object, object, object], Record] = {
             (r["model"], r["series"], r["h"]): r for r in counted
         }
@@ -56,6 +57,16 @@ class Scores:
         horizons = self.horizons(series, model)
         return self.get(series, horizons[0], model) if horizons else None
 
+    @property
+    def verdict(self) -> str:
+        """Of the newest model."""
+        return str(self._by_key[self.newest, "all", "all"]["verdict"])
+
+    @property
+    def days(self) -> int:
+        """Days with an outcome: no series has more."""
+        return max((record["n"] for s in self.series if (record := self.shortest(s))), default=0)
+
     def proofs(self, series: str, model: str | None = None) -> dict[str, float]:
         """Evidence by the name of its test; empty where there is none yet."""
         record = self.shortest(series, model)
@@ -75,7 +86,7 @@ class Scores:
         return words.newest_of_each_day if model == POOLED else model
 
 
-def skill(scores: Scores, days: int, words: Words) -> Markup:
+def skill(scores: Scores, words: Words) -> Markup:
     """The first thing to know: whether these forecasts are worth more than a formula of one line."""
     ours = scores.shortest("all")
     if ours is None or ours["crps_ewma"] is None or ours["dm_p_ewma"] is None:
@@ -99,20 +110,19 @@ def skill(scores: Scores, days: int, words: Words) -> Markup:
     point = words.point_walk if same else words.point_ratio.format(ratio=words.ratio(every["mae_ratio"]))
     details = words.skill_details.format(
         n=words.count(ours["n"]),
-        days=words.count(days),
+        days=words.count(scores.days),
         ratio=words.ratio(every["crps_ewma"]),
         p=words.p_is(every["dm_p_ewma"]),
     )
-    daily = words.skill_daily.format(evidence=words.evidence(ours["e_better"]))
+    evidence = words.evidence(ours["e_better" if ratio < 1.0 else "e_worse"])
+    daily = words.skill_daily.format(evidence=evidence)
     small = tag("p", details, words.stop, daily, class_="small")
     return tag("div", tag("p", tag("strong", said)), tag("p", point), small, class_=f"call {kind}")
 
 
-def verdict(scores: Scores, days: int, words: Words) -> Markup:
-    """Keep, recalibrate, retrain or too early to say: of the newest model."""
-    record = scores._by_key[scores.newest, "all", "all"]
-    said = words.verdicts[record["verdict"]].format(days=words.count(days), fewest=drift.FEWEST_DAYS)
-    return join(said)
+def verdict(scores: Scores, words: Words) -> str:
+    """Keep, recalibrate, retrain or too early to say, in words."""
+    return words.verdicts[scores.verdict].format(fewest=drift.FEWEST_DAYS)
 
 
 def section(scores: Scores, words: Words) -> Markup:
@@ -153,9 +163,18 @@ def _drift_of_series(scores: Scores, series: str, words: Words) -> str:
     most = words.evidence(max(proofs.values()))
     if not alarms:
         return words.drift_fine.format(evidence=most, alarm=f"{drift.ALARM:.0f}")
-    count = len({s for _, s, _ in scores._by_key}) - 1
-    names = words.comma.join(alarms)
-    return words.drift_many.format(names=names, evidence=most, alarm=f"{drift.ALARM:.0f}", count=count)
+    return words.drift_many.format(
+        names=words.comma.join(alarms), evidence=most, alarm=f"{drift.ALARM:.0f}", count=len(scores.series)
+    )
+
+
+def drift_in_short(scores: Scores, series: str, words: Words) -> str:
+    """Whether one series has drifted, in a word and a number."""
+    most = max(scores.proofs(series, scores.newest).values(), default=None)
+    if most is None:
+        return "–"
+    result = words.drift_found if most >= drift.ALARM else words.drift_no
+    return words.drift_short.format(result=result, evidence=words.evidence(most))
 
 
 def _drawings(scores: Scores, series: str, identity: str, words: Words) -> list[Markup]:
@@ -183,7 +202,7 @@ def _table(scores: Scores, series: str, horizons: Sequence[int], identity: str, 
     name = words.all_series if series == "all" else series
     caption = words.record_caption.format(model=scores.name(scores.lead, words), series=name)
     rows = [
-        (words.steps(h, scores.calendar), _cells(scores, record, words))
+        (words.horizon(h, scores.calendar), _cells(scores, record, words))
         for h in horizons
         if (record := scores.get(series, h))
     ]
@@ -235,7 +254,12 @@ def _drift_table(scores: Scores, proofs: Mapping[str, float], words: Words) -> M
 
 
 def table(
-    identity: str, caption: str, head: Sequence[object], rows: Sequence[tuple[object, Sequence[object]]]
+    identity: str,
+    caption: str,
+    head: Sequence[object],
+    rows: Sequence[tuple[object, Sequence[object]]],
+    *,
+    tall: bool = False,
 ) -> Markup:
     """A table in a region of its own that scrolls sideways where it is too wide, with the keyboard as well.
 
@@ -244,6 +268,7 @@ def table(
         caption: what it is.
         head: headings of the columns.
         rows: for each row its heading and its other cells.
+        tall: it scrolls downwards as well.
     """
     return tag(
         "div",
@@ -253,7 +278,7 @@ def table(
             tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head))),
             tag("tbody", *(_row(first, cells) for first, cells in rows)),
         ),
-        class_="scroll",
+        class_="scroll tall" if tall else "scroll",
         tabindex=0,
         role="region",
         aria_labelledby=identity,

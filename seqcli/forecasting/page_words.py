@@ -65,6 +65,8 @@ class Words:
     drift_names: Mapping[str, str]
     drift_found: str
     drift_not: str
+    drift_short: str
+    drift_no: str
     # Overview and fans
     overview: str
     overview_caption: str
@@ -181,6 +183,10 @@ class Words:
             return f"{n}{_JAPANESE_UNITS[unit]}"
         name = "business day" if unit == "business" else unit
         return f"{n}\u00a0{name}{'' if n == 1 else 's'}"
+
+    def horizon(self, n: int, calendar: str) -> str:
+        """The same below a heading that says that it lies ahead."""
+        return self.ahead(n, calendar) if self.language == "ja" else self.steps(n, calendar)
 
     def ahead(self, n: int, calendar: str) -> str:
         """A horizon: 5 business days ahead."""

@@ -44,12 +44,12 @@ def report(path: Path, panel: Panel, output: Path, *, language: Language = "en")
     order = {name: place for place, name in enumerate(journal.contents(path).series)}
     newest.sort(key=lambda one: order[one.series])
     scored = track.track(path, panel)
-    until, made = str(panel.dates[-1]), clock.now()
+    made = clock.now()
     drawn = Page(
         name=path.name,
         made=made.isoformat(timespec="seconds"),
         today=str(made.date()),
-        data_until=until,
+        data_until=str(panel.dates[-1]),
         calendar=panel.calendar,
         plain=frozenset(name for name, log in zip(panel.names, panel.log, strict=True) if not log) & order.keys(),
         fans=tuple(newest),
@@ -58,7 +58,6 @@ def report(path: Path, panel: Panel, output: Path, *, language: Language = "en")
         first=min(row["issued_at"] for row in rows)[:10],
         last=max(row["issued_at"] for row in rows)[:10],
         replayed=sum(row["issued_at"][:10] > row["target_date"] for row in rows),
-        days=len({r["origin_date"] for r in rows if r["target_date"] <= until and r["origin_date"] > r["data_until"]}),
     )
     content = page.assemble(drawn, LANGUAGES[language])
     files.write_text(output, content)

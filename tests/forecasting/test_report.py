@@ -286,10 +286,10 @@ def test_the_first_thing_said_is_whether_there_is_skill(
 def test_skill_is_claimed_where_track_finds_it(path: Path) -> None:
     panel = walk(FIT + 250, seed=5)
     origins = np.arange(FIT + 1, len(panel.dates))
-    spread = offsets(panel, origins)
+    spread = offsets(panel, origins, scale=0.5)
     ahead = np.clip(origins[:, None] + np.arange(1, 3), 0, len(panel.dates) - 1)
     levels = panel.levels().T
-    spread += 0.5 * (levels[:, ahead] - levels[:, origins][..., None])[..., None]  # it knows half of what will come
+    spread += 0.5 * (levels[:, ahead] - levels[:, origins][..., None])[..., None]  # half of it is known
     journal.append(path, rows(panel, origins, spread, FIT))
     (call,) = calls(page(path, panel))
     assert call.startswith("Better than the simple reference")

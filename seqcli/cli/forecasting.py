@@ -17,7 +17,7 @@ def rates(
     out: Output,
     pairs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PAIR]...", help="Pairs such as USD/JPY; all 28 crosses without.", show_default=False),
+        typer.Argument(metavar="PAIR", help="Pairs such as USD/JPY; all 28 crosses without.", show_default=False),
     ] = None,
     since: options.Since = None,
     until: options.Until = None,
@@ -139,10 +139,12 @@ def forecast(
 
     if plot:
         figures.check(plot)
+    issue.as_of_day(as_of)  # a slip is said before anything is downloaded
     loaded, freshness = issue.load(model), issue.Freshness(max_age, allow_stale)
     if update:
         out.tell((), issue.refresh(source_url, freshness))
-    panel = loaded.panel(source, pair, table.read())
+    # What comes after that day is not even read: a later negative value would say how the series is to be modelled.
+    panel = loaded.panel(source, pair, table.read(), until=as_of)
     result = issue.forecast(loaded, panel, as_of, freshness)
     if journal:
         result = issue.keep(result, journal, force)

@@ -166,6 +166,20 @@ def refresh(source_url: str | None, freshness: Freshness) -> tuple[str, ...]:
         return (f"{error.where}: {error.what}",)
 
 
+def as_of_day(as_of: str | None) -> np.datetime64 | None:
+    """The day of ``--as-of``.
+
+    Raises:
+        UsageError: it is no date.
+        InputError: it lies in the future.
+    """
+    day, today = sources.day("--as-of", as_of), np.datetime64(clock.today())
+    if day is not None and day > today:
+        hint = "leave it out to forecast from the newest data"
+        raise InputError(f"--as-of {as_of}", f"lies in the future: today is {today}", hint)
+    return day
+
+
 def forecast(model: Model, panel: Panel, as_of: str | None = None, freshness: Freshness | None = None) -> Result:
     """Forecasts from each series' newest value, of ``as_of`` or before.
 
@@ -173,15 +187,12 @@ def forecast(model: Model, panel: Panel, as_of: str | None = None, freshness: Fr
         InputError: ``as_of`` lies in the future, or before the data.
         TryLaterError: the newest value is older than ``freshness`` allows.
     """
-    day, today = sources.day("--as-of", as_of), np.datetime64(clock.today())
+    day = as_of_day(as_of)
     if day is not None:
-        if day > today:
-            hint = "leave it out to forecast from the newest data"
-            raise InputError(f"--as-of {as_of}", f"lies in the future: today is {today}", hint)
         if day < panel.dates[0]:
             raise InputError(f"--as-of {as_of}", f"lies before the data, which begin on {panel.dates[0]}", None)
         panel = panel.head(int(np.searchsorted(panel.dates, day, "right")))
-    stale = _stale(panel, day or today, freshness or Freshness())
+    stale = _stale(panel, day or np.datetime64(clock.today()), freshness or Freshness())
     rows = [row | stale for row in _rows(model, panel)]
     if not rows:
         raise InputError("forecast", f"no values until {panel.dates[-1]}", None)

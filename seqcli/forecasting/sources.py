@@ -195,10 +195,14 @@ def from_table(
     series = (
         _read_long(table, date_column, options) if options.series_column else _read_wide(table, date_column, options)
     )
-    series = [s for s in (s.cut(since, until) for s in series) if s.values]
+    everything = [s for s in (s.cut(None, None) for s in series) if s.values]
+    if not everything:
+        raise InputError(table.name, "no values", "a table needs a column of dates and a column of numbers")
+    series = [s for s in (s.cut(since, until) for s in everything) if s.values]
     if not series:
-        span = f" between {since or 'the beginning'} and {until or 'the end'}" if since or until else ""
-        raise InputError(table.name, f"no values{span}", "a table needs a column of dates and a column of numbers")
+        what = f"no values between {since or 'the beginning'} and {until or 'the end'}"
+        first, last = min(s.dates[0] for s in everything), max(s.dates[-1] for s in everything)
+        raise InputError(table.name, what, f"its values go from {first} to {last}")
     days = np.array(sorted({d for s in series for d in s.dates}), "datetime64[D]")
     calendar = calendars.infer(days) if options.calendar == "infer" else options.calendar
     calendars.check(calendar, days, table.name)

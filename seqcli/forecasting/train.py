@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.lines import display_name
 from seqcli.errors import DivergedError, InputError, Interrupted, ModelError
 from seqcli.forecasting import backtest, config, issue, predict, scoring
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
@@ -165,7 +167,13 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         _save(out, plan, final, data=_facts(panel, plan, seen, cut), report=report, records=records)
     names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
-    return replace(report, sentences=(*report.sentences, f"{saved} Next: seqcli forecast {out}"))
+    return replace(report, sentences=(*report.sentences, f"{saved} Next: {_next(out, plan)}"))
+
+
+def _next(out: Path, plan: Plan) -> str:
+    """The command that forecasts with the model: a table's model wants a table."""
+    table = {issue.RATES: (), "-": ("-",)}.get(plan.source, (plan.source,))
+    return shlex.join(["seqcli", "forecast", str(out), *table])
 
 
 def _fits(
@@ -257,18 +265,19 @@ class _Cut:
 
 def _split(panel: Panel, plan: Plan) -> tuple[_Cut, tuple[str, ...]]:
     """Where the days are cut; a short history gets a shorter holdout, and a warning."""
-    days = len(panel.dates)
+    where, days = display_name(plan.source), len(panel.dates)
     with np.errstate(invalid="ignore"):
         span = np.nanmax(panel.values, axis=0) - np.nanmin(panel.values, axis=0)
     still = [name for name, width in zip(panel.names, span, strict=True) if not width > 0]
-    if days < FEWEST_DAYS + plan.config.horizon:
-        raise InputError("training data", f"{days} days; at least {FEWEST_DAYS + plan.config.horizon} are needed", None)
+    fewest = FEWEST_DAYS + plan.config.horizon
+    if days < fewest:
+        raise InputError(where, f"{days} day{'s' if days > 1 else ''}; at least {fewest} are needed", None)
     if len(still) == len(panel.names):
-        raise InputError("training data", f"{', '.join(still[:3])} never moves: there is nothing to learn", None)
+        raise InputError(where, f"{', '.join(still[:3])} never moves: there is nothing to learn", None)
     warnings = tuple(f"{name} never moves" for name in still)
     usable = days if plan.since is None else int((panel.dates >= plan.since).sum())
     if usable < FEWEST_DAYS:
-        raise InputError("training data", f"{usable} days since {plan.since}; at least {FEWEST_DAYS} are needed", None)
+        raise InputError(where, f"{usable} days since {plan.since}; at least {FEWEST_DAYS} are needed", None)
     holdout = min(plan.holdout, usable // 4)
     if holdout < plan.holdout:
         warnings += (f"only {usable} days: the report is on the last {holdout} of them, not {plan.holdout}",)
@@ -407,6 +416,7 @@ def _card(out: Path, manifest: Manifest, plan: Plan, report: Result) -> str:
     """The model card: what it is, what it was trained on, how good it is, what it must not be taken for."""
     data, shape = manifest.data, plan.config
     names: list[str] = data["series"]
+    use = _next(Path(out.resolve().name), plan)
     lines = [
         f"# {out.resolve().name}: a forecaster made by seqcli",
         "",
@@ -419,6 +429,6 @@ def _card(out: Path, manifest: Manifest, plan: Plan, report: Result) -> str:
         "On days that the reported model had not seen:" if report.records else "No report was asked for (--holdout 0).",
         *(f"- {sentence}" for sentence in report.sentences),
         "",
-        f"Use: `seqcli forecast {out.resolve().name}`. The quantiles say what such days brought; they are no advice.",
+        f"Use: `{use}`. The quantiles say what such days brought; they are no advice.",
     ]
     return "\n".join(lines) + "\n"

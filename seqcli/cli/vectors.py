@@ -1,0 +1,238 @@
+"""The commands of the vectors room."""
+
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from seqcli.cli import options
+from seqcli.cli.app import command
+from seqcli.cli.output import Output
+from seqcli.results import Record
+
+GROUP = "Words as vectors"
+
+_SHOWN = 4  # numbers of a vector that fit a terminal
+
+Vectors = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="ginza, a folder of train-vectors, a file (word2vec, fastText, GloVe), or hf:DIR.",
+    ),
+]
+Lookup = Annotated[
+    Literal["normalized", "surface"],
+    typer.Option(
+        "--lookup", help="normalized: 焼肉 finds 焼き肉, and parts stand in for what is missing; surface: as it stands."
+    ),
+]
+RecipeSteps = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="STEPS",
+        help="plain, or some of content,idf,center,abtt,characters.",
+        show_default="texts: what is best for the model; words: plain",
+    ),
+]
+
+
+@command("embed", group=GROUP, example="seqcli embed 私は焼肉をよく食べる")
+def embed(
+    out: Output,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts, or - for standard input.", show_default=False),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
+    ] = None,
+    unit: Annotated[
+        Literal["word", "char", "text"], typer.Option("--unit", help="A row a token, a character, or an input line.")
+    ] = "word",
+    model: Vectors = "ginza",
+    lookup: Lookup = "normalized",
+    recipe: RecipeSteps = None,
+    how: Annotated[bool, typer.Option("--how", help="Add the keys that answered, and how each was found.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write .npy, .parquet, .jsonl or .vec; started again, it goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    text_column: Annotated[
+        str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")
+    ] = "text",
+    input_format: options.InputFormat = None,
+    encoding: options.Encoding = "auto",
+    on_error: Annotated[
+        Literal["mark", "skip", "fail"],
+        typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),
+    ] = "mark",
+) -> None:
+    """Turn words, characters or texts into vectors: GiNZA's, your own, or a local BERT's."""
+    from seqcli.vectors import embed as room
+
+    request = room.request(unit, model, lookup == "surface", recipe, how=how, on_error=on_error)
+    reading: dict[str, Any] = {
+        "input_format": input_format,
+        "column": text_column,
+        "encoding": encoding,
+        "on_error": on_error,
+    }
+    source, tally = room.items(texts or [], file, **reading), room.Tally()
+    if output is not None:
+        work = room.to_file(request, source, output, room.identity(request, texts or [], file, **reading), tally)
+        out.say(f"{out.follow(work):,} rows in {output}")
+    else:
+        records = room.stream(room.rows(request, tally), source, even=out.format == "csv" and unit == "text")
+        out.emit(_short(records) if out.format == "table" else records)
+    for sentence in tally.sentences():
+        out.say(sentence)
+
+
+@command("similar", group=GROUP, example="seqcli similar テスト")
+def similar(
+    out: Output,
+    queries: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUERY]...",
+            help="Words, characters or texts; - for one a line of standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Neighbours of each.")] = 10,
+    unit: Annotated[
+        Literal["word", "char", "text"] | None,
+        typer.Option("--unit", help="What is compared.", show_default="word, with --in text"),
+    ] = None,
+    model: Vectors = "ginza",
+    within: Annotated[
+        str | None, typer.Option("--in", metavar="FILE", help="Search the lines of this file.", show_default=False)
+    ] = None,
+    plus: Annotated[
+        list[str] | None, typer.Option("--plus", help="A word to add, in an analogy.", show_default=False)
+    ] = None,
+    minus: Annotated[list[str] | None, typer.Option("--minus", help="A word to take away.", show_default=False)] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="The least cosine.", show_default=False)
+    ] = None,
+    recipe: RecipeSteps = None,
+    lookup: Lookup = "normalized",
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="A map of the neighbourhood: .png or .svg.", show_default=False),
+    ] = None,
+    encoding: options.Encoding = "auto",
+) -> None:
+    """List the nearest words, characters or lines, by the cosine of their vectors; also 王 − 男 + 女."""
+    from seqcli.vectors import similar as room
+    from seqcli.vectors.nearest import Answers
+
+    answers = Answers()
+    request = room.Request(
+        tuple(queries or ()),
+        unit,
+        model,
+        within,
+        tuple(plus or ()),
+        tuple(minus or ()),
+        count,
+        threshold,
+        recipe,
+        lookup == "surface",
+        encoding,
+        plot,
+    )
+    out.emit(room.answer(request, answers))
+    for note in answers.notes:
+        out.say(note)
+    answers.check()
+    for failure in answers.failures:
+        out.warn(f"{failure.where}: {failure.what}" + (f" ({failure.hint})" if failure.hint else ""))
+
+
+@command("train-vectors", group=GROUP, example="seqcli train-vectors corpus.txt --method ppmi-svd --out vectors")
+def train_vectors(
+    printer: Output,
+    corpus: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CORPUS...", help="Text files, a text a line; - for standard input.", show_default=False
+        ),
+    ],
+    out: options.Out,
+    method: Annotated[
+        Literal["tfidf", "cooccurrence", "ppmi-svd", "word2vec", "fasttext", "glove"],
+        typer.Option("--method", help="The first three count, the others learn."),
+    ] = "word2vec",
+    unit: Annotated[Literal["word", "char"], typer.Option("--unit", help="What gets a vector.")] = "word",
+    form: Annotated[
+        Literal["surface", "dictionary", "normalized"],
+        typer.Option("--form", help="The form of a word that is counted."),
+    ] = "normalized",
+    dim: Annotated[int, typer.Option("--dim", min=1, max=4096, help="Numbers in a vector.")] = 100,
+    window: Annotated[
+        int, typer.Option("--window", min=1, max=100, help="Tokens to each side that are a word's context.")
+    ] = 5,
+    min_count: Annotated[int, typer.Option("--min-count", min=1, help="Words seen less often get no vector.")] = 5,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Passes over the corpus.", show_default="5; glove 25")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--learning-rate", min=1e-6, help="At the beginning.", show_default="0.025; glove 0.05"),
+    ] = None,
+    seed: options.Seed = 1,
+    threads: options.Threads = None,
+    encoding: options.Encoding = "auto",
+    overwrite: options.Overwrite = False,
+    resume: options.Resume = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write",
+            metavar="FILE",
+            help="The vectors as a file besides: .vec, .glove, or .bin (word2vec binary).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Train word vectors on your own text, by counting or by learning, and see what is near what."""
+    from seqcli.vectors import train as room
+
+    plan = room.Plan(
+        method,
+        unit,
+        form,
+        dim,
+        window,
+        min_count,
+        epochs,
+        learning_rate,
+        seed,
+        threads,
+        encoding,
+        shlex.join(["seqcli", *sys.argv[1:]]),
+    )
+    work = room.train(corpus, out, plan, overwrite=overwrite, resume=resume, write=write)
+    printer.result(printer.follow(work), str(out))
+
+
+def _short(records: Iterable[Record]) -> Iterator[Record]:
+    """Records for a terminal, with the first numbers of each vector."""
+    for record in records:
+        yield {name: _first(value) if isinstance(value, list) else value for name, value in record.items()}
+
+
+def _first(vector: list[float]) -> str:
+    return "  ".join(f"{value: .8f}" for value in vector[:_SHOWN]) + ("  …" if len(vector) > _SHOWN else "")

@@ -1,0 +1,276 @@
+"""A table of word vectors as it lies in the cache: memory-mapped, so that a query opens it in milliseconds.
+
+Rows are ordered by frequency. Many keys may share a row (``ja_ginza`` has 480,443 keys on 20,000 rows); the first key
+of a row, in the order of the source, is its *owner*: the word that the row was made for. The keys are sorted as UTF-8,
+so that one is found by bisection, without reading the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from seqcli.core import files
+from seqcli.core.safe_formats import dump_json, read_json
+from seqcli.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FORMAT = 1
+REMOVED = 3  # dominant directions that all-but-the-top takes away
+
+_BLOCK = 16_384  # rows worked on at once
+_HEADER = 128  # bytes before the numbers in an .npy file of two dimensions
+_BUILD_WAIT = 1800.0  # seconds; another process may be converting gigabytes
+_TABLES = ("vectors", "norms", "offsets", "rows", "ranks", "owners", "top")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``store.json`` says: sizes (a store that does not have them is not used) and where the table comes from.
+
+    Arguments:
+        source: the name a person knows it by, such as ``ja_ginza 5.3.0``.
+        form: the form of a Japanese word that its keys are: ``normalized`` or ``surface``.
+        recipe: the steps by which its vectors become those of texts, such as ``content,idf,abtt``.
+        words: ``word`` or ``char``: what a key is.
+        rows: number of vectors.
+        dim: numbers in a vector.
+        keys: number of keys.
+        bad_utf8: keys of the source that were not UTF-8.
+        sizes: bytes of each file.
+    """
+
+    source: str
+    form: str
+    recipe: str
+    words: str
+    rows: int
+    dim: int
+    keys: int
+    bad_utf8: int
+    sizes: dict[str, int]
+    format: int = FORMAT
+
+
+class Origin(NamedTuple):
+    """What a builder knows of a table besides its numbers; the fields are those of ``Description``."""
+
+    source: str
+    form: str = "surface"
+    recipe: str = "content,idf"
+    words: str = "word"
+
+
+class VectorStore:
+    """A table that was opened; nothing is read before it is asked for.
+
+    Attributes:
+        about: what ``store.json`` says.
+        vectors: ``(rows, dim)``, float32, as the source has them.
+        norms: ``(rows,)``, the Euclidean length of each.
+        mean: ``(dim,)``, the mean of all rows.
+        components: ``(removed, dim)``, the directions in which the centred rows vary most, of length one.
+    """
+
+    def __init__(self, path: Path, about: Description) -> None:
+        self.about = about
+        loaded = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _TABLES}
+        # Plain views: slicing a memmap object costs ten times as much.
+        self.vectors, self.norms, self._offsets, self._rows, self._ranks, self._owners, top = (
+            loaded[name].view(np.ndarray) for name in _TABLES
+        )
+        self.mean, self.components = top[0], top[1:]
+        with (path / "keys.bin").open("rb") as file:
+            self._keys = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @classmethod
+    def open(cls, path: Path) -> VectorStore | None:
+        """The store at ``path``, or None if there is none, or not all of it, or one of another format."""
+        try:
+            about = Description(**read_json(path / "store.json", dict))
+            whole = all((path / name).stat().st_size == size for name, size in about.sizes.items())
+            if about.format != FORMAT or not whole or set(about.sizes) != {"keys.bin", *(f"{n}.npy" for n in _TABLES)}:
+                return None
+            return cls(path, about)
+        except (ModelError, OSError, TypeError, ValueError, AttributeError):
+            return None
+
+    def __len__(self) -> int:
+        return self.about.rows
+
+    def __contains__(self, key: str) -> bool:
+        return self.row(key) is not None
+
+    def row(self, key: str) -> int | None:
+        """The row that answers for a key, if there is one."""
+        at = self._find(key)
+        return None if at is None else int(self._rows[at])
+
+    def rank(self, key: str) -> int | None:
+        """Where a key stands in the order of frequency, from 1."""
+        at = self._find(key)
+        return None if at is None else int(self._ranks[at]) + 1
+
+    def owner(self, row: int) -> str:
+        """The word that a row was made for."""
+        return self._key(int(self._owners[row])).decode()
+
+    def owners(self) -> list[str]:
+        """The owners of all rows, in their order."""
+        keys = self.keys()
+        return [keys[at] for at in self._owners.tolist()]
+
+    def keys(self) -> list[str]:
+        """All keys, sorted; the whole list is read."""
+        text = self._keys[:]
+        bounds = self._offsets.tolist()
+        return [text[start:stop].decode() for start, stop in itertools.pairwise(bounds)]
+
+    def by_frequency(self) -> list[str]:
+        """All keys, the most frequent first."""
+        keys = self.keys()
+        return [keys[at] for at in np.argsort(self._ranks).tolist()]
+
+    def _key(self, at: int) -> bytes:
+        return self._keys[int(self._offsets[at]) : int(self._offsets[at + 1])]
+
+    def _find(self, key: str) -> int | None:
+        wanted = key.encode("utf-8", "replace")
+        low, high = 0, self.about.keys
+        while low < high:
+            middle = (low + high) // 2
+            if self._key(middle) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < self.about.keys and self._key(low) == wanted else None
+
+
+def opened(target: Path, build: Callable[[Path], None]) -> VectorStore:
+    """The store at ``target``, built first where it is missing or not whole.
+
+    Of two processes that want to build, one waits for the other. ``build`` fills an empty folder, which is renamed
+    into place when it is done.
+
+    Raises:
+        MachineError: the disk is full, or the cache cannot be written to.
+        TryLaterError: another process is still building after half an hour.
+    """
+    if store := VectorStore.open(target):
+        return store
+    with files.lock(target, timeout=_BUILD_WAIT):
+        store = VectorStore.open(target)
+        if store is None:
+            with files.new_folder(target, overwrite=True) as new:
+                build(new)
+            store = VectorStore.open(target)
+    if store is None:
+        raise ModelError(str(target), "cannot be read back after it was built", f"remove {target} and run it again")
+    return store
+
+
+class StoreWriter:
+    """Writes a store row by row, without holding the matrix in memory.
+
+    Arguments:
+        folder: an empty folder.
+        dim: numbers in a vector.
+    """
+
+    def __init__(self, folder: Path, dim: int) -> None:
+        self._folder = folder
+        self._dim = dim
+        self._count = 0
+        self._file = (folder / "vectors.npy").open("wb")
+        self._file.write(b"\0" * _HEADER)
+
+    def add(self, block: np.ndarray) -> None:
+        """Appends rows ``(n, dim)``."""
+        self._file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+        self._count += len(block)
+
+    def finish(self, keys: Iterable[tuple[str, int]], origin: Origin, bad_utf8: int = 0) -> None:
+        """Writes what else a store holds.
+
+        Arguments:
+            keys: key and row, the most frequent first; of a key that comes twice the first counts.
+            origin: where the table comes from.
+            bad_utf8: for the record.
+        """
+        self._file.seek(0)
+        self._file.write(npy_header((self._count, self._dim)))
+        self._file.close()
+        vectors = np.load(self._folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        norms, top = _statistics(vectors)
+        first: dict[bytes, tuple[int, int]] = {}
+        for rank, (key, row) in enumerate(keys):
+            first.setdefault(key.encode("utf-8", "replace"), (row, rank))
+        names = sorted(first)
+        rows = np.array([first[name][0] for name in names], dtype=np.int32)
+        ranks = np.array([first[name][1] for name in names], dtype=np.int32)
+        sizes = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
+        tables = {"norms": norms, "top": top, "rows": rows, "ranks": ranks, "owners": _owners(rows, ranks, self._count),
+                  "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)}  # fmt: skip
+        for name, table in tables.items():
+            np.save(self._folder / f"{name}.npy", table, allow_pickle=False)
+        (self._folder / "keys.bin").write_bytes(b"".join(names))
+        written = {file.name: file.stat().st_size for file in self._folder.iterdir()}
+        about = Description(*origin, rows=self._count, dim=self._dim, keys=len(names), bad_utf8=bad_utf8, sizes=written)
+        (self._folder / "store.json").write_text(dump_json(asdict(about)), encoding="utf-8")
+
+    def close(self) -> None:
+        """Lets go of the file, where ``finish`` was not reached."""
+        self._file.close()
+
+
+def write_store(folder: Path, matrix: np.ndarray, keys: Iterable[tuple[str, int]], origin: Origin) -> None:
+    """Writes a store from a matrix that is at hand; ``keys`` as in ``StoreWriter.finish``."""
+    writer = StoreWriter(folder, matrix.shape[1])
+    for start in range(0, len(matrix), _BLOCK):
+        writer.add(matrix[start : start + _BLOCK])
+    writer.finish(keys, origin)
+
+
+def npy_header(shape: Sequence[int]) -> bytes:
+    """The first bytes of an ``.npy`` file of float32 numbers, of one length whatever the shape."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)!r}, }}"
+    return b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little") + text.ljust(_HEADER - 11).encode() + b"\n"
+
+
+def _owners(rows: np.ndarray, ranks: np.ndarray, count: int) -> np.ndarray:
+    """For each row the (sorted) place of its most frequent key."""
+    order = np.argsort(ranks, kind="stable")
+    owned, first = np.unique(rows[order], return_index=True)
+    if len(owned) != count:
+        raise InputError("vectors", f"{count - len(owned)} of {count} rows have no word, or a word stands twice")
+    return order[first].astype(np.int32)
+
+
+def _statistics(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The length of each row; the mean of all, over the ``REMOVED`` first principal components of the centred rows.
+
+    Source: Mu and Viswanath 2018, All-but-the-Top. The covariance is summed block by block in float64.
+    """
+    rows, dim = vectors.shape
+    norms = np.empty(rows, dtype=np.float32)
+    total, products = np.zeros(dim), np.zeros((dim, dim))
+    for start, block in _blocks(vectors):
+        norms[start : start + len(block)] = np.linalg.norm(block, axis=1)
+        total += block.sum(axis=0)
+        products += block.T @ block
+    mean = total / max(rows, 1)
+    _, directions = np.linalg.eigh(products / max(rows, 1) - np.outer(mean, mean))
+    return norms, np.vstack([mean, directions[:, ::-1].T[:REMOVED]])
+
+
+def _blocks(vectors: np.ndarray) -> Iterator[tuple[int, Any]]:
+    for start in range(0, len(vectors), _BLOCK):
+        yield start, vectors[start : start + _BLOCK].astype(np.float64)

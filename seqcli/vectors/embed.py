@@ -1,0 +1,335 @@
+"""What ``seqcli embed`` does: rows of input become rows with vectors, one batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from seqcli.core.lines import BadLineError, Lines
+from seqcli.core.rows import FORMATS, OnError, read_table
+from seqcli.core.rows import text as text_of
+from seqcli.core.word_vectors import Found, Lookup, open_vectors, postprocess
+from seqcli.errors import InputError, UsageError
+from seqcli.results import Progress, Record
+from seqcli.vectors import parts as output
+from seqcli.vectors.similar import HF, single
+from seqcli.vectors.texts import Recipe, TextVectors
+
+_ROWS = 500  # input rows worked on together, and
+_CHARACTERS = 20_000  # their characters in all: what is in memory at once
+
+
+class Item(NamedTuple):
+    """One row of the input.
+
+    Arguments:
+        text: what becomes vectors.
+        columns: of a table, to be kept; None for plain text.
+        error: why it cannot be used.
+    """
+
+    text: str
+    columns: dict[str, object] | None = None
+    error: InputError | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be embedded, and how.
+
+    Arguments:
+        unit: ``word``, ``char`` or ``text``.
+        model: ``ginza``, a model folder, a file of vectors, or ``hf:`` and a folder.
+        surface_only: look words up as they stand.
+        recipe: the steps from words to a text; of one word or character only ``center`` or ``abtt``.
+        how: add ``found`` and ``how`` to the rows of words and characters.
+        on_error: what a bad row of the input does.
+    """
+
+    unit: str = "word"
+    model: str = "ginza"
+    surface_only: bool = False
+    recipe: Recipe | None = None
+    how: bool = False
+    on_error: OnError = "mark"
+
+
+def request(unit: str, model: str, surface_only: bool, recipe: str | None, **rest: Any) -> Request:
+    """A request with its recipe read; see ``Request`` and ``Recipe.parse``."""
+    return Request(unit, model, surface_only, None if recipe is None else Recipe.parse(recipe), **rest)
+
+
+@dataclass
+class Tally:
+    """What happened so far, for the words at the end.
+
+    Arguments:
+        how: rows by how they were found.
+        failed: rows of the input that could not be used.
+    """
+
+    how: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+
+    def sentences(self) -> Iterator[str]:
+        """The summary."""
+        if self.how:
+            yield ", ".join(f"{count:,} {how}" for how, count in self.how.most_common())
+        if self.failed:
+            yield f"{self.failed:,} rows could not be used"
+
+
+class Rows(Protocol):
+    """Turns items into records."""
+
+    dim: int
+
+    def records(self, items: Sequence[Item]) -> list[Record]:
+        """The records of some items, in their order."""
+
+
+def rows(request: Request, tally: Tally) -> Rows:
+    """What embeds the rows of a request.
+
+    Raises:
+        UsageError: options that do not go together.
+        InputError, ModelError, MachineError: as ``open_vectors`` and ``Contextual``.
+    """
+    if request.model.startswith(HF):
+        if request.unit == "char" or request.recipe is not None or request.surface_only:
+            flag = "--unit char" if request.unit == "char" else "--recipe and --lookup"
+            raise UsageError(flag, f"{request.model} has vectors of word pieces in a sentence", "--unit word or text")
+        return _Contextual(request, tally)
+    lookup = Lookup(open_vectors(request.model), surface_only=request.surface_only)
+    if request.unit == "text":
+        return _Texts(lookup, request, tally)
+    if lookup.store.about.words == "char" and request.unit == "word":
+        raise UsageError("--unit word", f"{request.model} has vectors of characters", "--unit char")
+    return (_Words if request.unit == "word" else _Characters)(lookup, request, tally)
+
+
+def items(
+    texts: Sequence[str], file: str | None, *, input_format: str | None = None, column: str = "text",
+    encoding: str = "auto", on_error: OnError = "mark",
+) -> Iterator[Item]:  # fmt: skip
+    """The rows of the input: the arguments themselves, a file of lines, or a table with a column of text.
+
+    Arguments:
+        texts: the arguments; one ``-`` alone is standard input.
+        file: a path, instead of them.
+        input_format: of a table; by the suffix otherwise, and text with any other suffix.
+        column: the text of a table.
+        encoding: of the file.
+        on_error: a bad row is yielded with its error, unless this is ``fail``.
+    """
+    if (file is None) == (not texts):
+        what = "no text" if file is None else "both arguments and --file"
+        raise UsageError("TEXT", what, "give texts, --file PATH, or - for standard input")
+    if file is None and list(texts) != ["-"]:
+        return iter([Item(text) for text in texts])
+    source = file or "-"
+    suffix = Path(source.removesuffix(".gz")).suffix.lower().removeprefix(".")
+    if input_format is None and suffix not in (*FORMATS, "ndjson"):
+        return _lines(Lines(source, encoding), on_error)
+    return _table(source, input_format, column, encoding, on_error)
+
+
+def _lines(lines: Lines, on_error: OnError) -> Iterator[Item]:
+    while True:
+        try:
+            yield Item(next(lines).removesuffix("\n"))
+        except StopIteration:
+            return
+        except BadLineError as bad:
+            if on_error == "fail":
+                raise
+            yield Item("", None, bad)
+
+
+def _table(source: str, kind: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
+    table = read_table(source, input_format=kind, encoding=encoding, on_error="fail" if on_error == "fail" else "mark")
+    table.require(column, "--text-column")
+    for row in table:
+        error = row.error
+        text = ""
+        if error is None:
+            try:
+                text = text_of(row, column)
+            except InputError as bad:
+                if on_error == "fail":
+                    raise
+                error = bad
+        yield Item(text, row.values, error)
+
+
+def stream(embedder: Rows, source: Iterable[Item], *, even: bool = False) -> Iterator[Record]:
+    """The records of all items, as they are asked for.
+
+    Arguments:
+        embedder: makes the records.
+        source: the items.
+        even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
+    """
+    for batch in batches(source):
+        for record in embedder.records(batch):
+            plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in record.items()}
+            yield plain | {"error": plain.get("error")} if even else plain
+
+
+def batches(source: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items together, so many that a batch stays small whatever the texts are."""
+    batch: list[Item] = []
+    size = 0
+    for item in source:
+        batch.append(item)
+        size += len(item.text)
+        if len(batch) == _ROWS or size >= _CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def to_file(
+    request: Request, source: Iterable[Item], path: Path, identity: str | None, tally: Tally
+) -> Generator[Progress, None, int]:
+    """Writes the records of all items into a file; after an interruption the same call goes on.
+
+    Arguments:
+        request: how.
+        source: the items, from the beginning.
+        path: ``.npy``, ``.parquet``, ``.jsonl`` or ``.vec``.
+        identity: names input and settings; None where the input cannot be read again.
+        tally: filled on the way.
+
+    Returns:
+        The number of rows in the file.
+    """
+    output.check(path)
+    embedder = rows(request, tally)
+    parts = output.Parts(path, identity, embedder.dim)
+    work = batches(source)
+    read = sum(len(batch) for batch in itertools.islice(work, parts.done))
+    if parts.done:
+        yield Progress("embedding", read, text=f"going on after {read:,} rows", line=True)
+    for batch in work:
+        parts.add(embedder.records(batch))
+        read += len(batch)
+        yield Progress("embedding", read, text=", ".join(tally.sentences()))
+    return parts.finish()
+
+
+def identity(request: Request, texts: Sequence[str], file: str | None, **how: object) -> str | None:
+    """Names the work of a call, so that an interrupted one is known again; None for standard input."""
+    if file is None and list(texts) == ["-"]:
+        return None
+    status = None
+    if file is not None and file != "-":
+        with contextlib.suppress(OSError):
+            found = Path(file).stat()
+            status = (str(Path(file).resolve()), found.st_size, found.st_mtime_ns)
+    return None if file == "-" else repr((request, tuple(texts), status, sorted(how.items())))
+
+
+class _Words:
+    """A row a token."""
+
+    def __init__(self, lookup: Lookup, request: Request, tally: Tally) -> None:
+        self.dim = lookup.store.about.dim
+        self._lookup, self._request, self._tally = lookup, request, tally
+        self._post = postprocess(lookup.store, single(request.recipe))
+
+    def records(self, items: Sequence[Item]) -> list[Record]:
+        usable = _usable(items, self._tally)
+        return [self._record(name, found) for item in usable for name, found in self._found(item.text)]
+
+    def _found(self, text: str) -> Iterator[tuple[str, Found]]:
+        for token in self._lookup.tokens.tokens(text):
+            yield token.surface, self._lookup.token(token)
+
+    def _record(self, name: str, found: Found) -> Record:
+        self._tally.how[found.how] += 1
+        vector = self._post(found.vector) if found.how != "none" else found.vector
+        record: dict[str, object] = {"token": name}
+        if self._request.how:
+            record |= {"found": " ".join(found.keys), "how": found.how}
+        return record | {"vector": vector}
+
+
+class _Characters(_Words):
+    """A row a character; one without a row of its own is composed from the words that it stands in."""
+
+    def _found(self, text: str) -> Iterator[tuple[str, Found]]:
+        for character in text:
+            if character.isspace():
+                continue
+            if self._request.surface_only:
+                yield character, self._lookup.key(character, "surface") or self._lookup.nothing
+            else:
+                yield character, self._lookup.character(character)
+
+
+class _Texts:
+    """A row a text, with the columns of its table."""
+
+    def __init__(self, lookup: Lookup, request: Request, tally: Tally) -> None:
+        self.dim = lookup.store.about.dim
+        self._texts = TextVectors(lookup, request.recipe)
+        self._request, self._tally = request, tally
+
+    def records(self, items: Sequence[Item]) -> list[Record]:
+        vectors = self._texts.vectors([item.text for item in items])
+        return _with_vectors(items, vectors, self._request, self._tally, self.dim)
+
+
+class _Contextual:
+    """A row a text or, by ``--unit word``, a word piece."""
+
+    def __init__(self, request: Request, tally: Tally) -> None:
+        from seqcli.vectors.contextual import Contextual
+
+        self._network = Contextual(Path(request.model.removeprefix(HF)))
+        self.dim = self._network.dim
+        self._request, self._tally = request, tally
+
+    def records(self, items: Sequence[Item]) -> list[Record]:
+        if self._request.unit == "text":
+            vectors = self._network.vectors([item.text for item in items])
+            return _with_vectors(items, vectors, self._request, self._tally, self.dim)
+        usable = _usable(items, self._tally)
+        pieces = self._network.pieces([item.text for item in usable])
+        return [{"token": name, "vector": vector} for found in pieces for name, vector in found]
+
+
+def _usable(items: Sequence[Item], tally: Tally) -> list[Item]:
+    """The items without an error; tokens have no row to mark, so the others are counted."""
+    good = [item for item in items if item.error is None]
+    tally.failed += len(items) - len(good)
+    return good
+
+
+def _with_vectors(
+    items: Sequence[Item], vectors: Sequence[np.ndarray | None], request: Request, tally: Tally, dim: int
+) -> list[Record]:
+    """The input's rows with their vectors: zeros where no word is known, nothing where the row is bad."""
+    records: list[Record] = []
+    for item, vector in zip(items, vectors, strict=True):
+        record: dict[str, object] = {"text": item.text} if item.columns is None else dict(item.columns)
+        name = "vector" if "vector" not in record else "vector_"
+        if item.error is not None:
+            tally.failed += 1
+            if request.on_error == "skip":
+                continue
+            record |= {name: None, "error": str(item.error)}
+        else:
+            tally.how["unknown" if vector is None else "embedded"] += 1
+            record[name] = np.zeros(dim, dtype=np.float32) if vector is None else vector
+        records.append(record)
+    return records

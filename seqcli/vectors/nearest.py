@@ -1,0 +1,238 @@
+"""The nearest words, characters or lines: exact cosines over a memory-mapped matrix, in plain NumPy."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from seqcli.core.word_vectors import Lookup, is_chinese, postprocess, spellings
+from seqcli.errors import InputError
+from seqcli.vectors.texts import unit
+
+_BLOCK = 65_536  # rows compared at once
+_DRAWN = 50  # queries kept for a picture; nobody could read more
+
+Neighbours = list[tuple[int, float]]
+"""Rows with their cosines, the nearest first."""
+
+Process = Callable[[np.ndarray], np.ndarray]
+
+
+def search(
+    vectors: np.ndarray,
+    norms: np.ndarray,
+    queries: np.ndarray,
+    count: int,
+    *,
+    without: Sequence[frozenset[int]] = (),
+    process: Process | None = None,
+) -> list[Neighbours]:
+    """The rows with the largest cosine to each query.
+
+    Arguments:
+        vectors: ``(rows, dim)``; read block by block, so it may be larger than the memory.
+        norms: ``(rows,)``, their lengths; a row of length 0 is near to nothing.
+        queries: ``(queries, dim)``, post-processed like the rows are to be.
+        count: neighbours of each.
+        without: for each query the rows that are no answer, such as its own.
+        process: what is done to the rows before they are compared; None: nothing.
+    """
+    without = without or [frozenset()] * len(queries)
+    wanted = min(count + max(map(len, without), default=0), len(vectors))
+    directions = np.array([unit(query) for query in queries], dtype=np.float32)
+    best: list[list[tuple[float, int]]] = [[] for _ in queries]
+    for start in range(0, len(vectors), _BLOCK):
+        block, lengths = vectors[start : start + _BLOCK], norms[start : start + _BLOCK]
+        if process is not None:
+            block = process(block)
+            lengths = np.linalg.norm(block, axis=1)
+        # One query is a matrix times a vector: BLAS reads the rows once and copies nothing.
+        dots = (block @ directions[0])[None] if len(directions) == 1 else directions @ block.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosines = np.where(lengths > 0, dots / lengths, -np.inf)
+        most = min(wanted, len(block))
+        for place, scores in enumerate(cosines):
+            top = np.argpartition(scores, len(scores) - most)[len(scores) - most :]
+            best[place] += [(-float(scores[row]), start + int(row)) for row in top]
+    return [
+        [(row, -score) for score, row in heapq.nsmallest(wanted, found) if row not in skipped][:count]
+        for found, skipped in zip(best, without, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question: the sum of some words, less others.
+
+    Arguments:
+        plus: words to be near to.
+        minus: words to be far from, in an analogy.
+    """
+
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " - ".join([" + ".join(self.plus), *self.minus])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query with its vector and what is to be said about it."""
+
+    query: Query
+    vector: np.ndarray
+    without: frozenset[int]
+
+
+@dataclass
+class Answers:
+    """What has been answered so far, and why the rest could not be; filled while records are read.
+
+    Arguments:
+        notes: how a query was answered where that is not by itself.
+        failures: an error for each query without an answer.
+        answered: number of queries that had one.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    failures: list[InputError] = field(default_factory=list)
+    answered: int = 0
+
+    def check(self) -> None:
+        """Raises the first failure if nothing was answered."""
+        if self.failures and not self.answered:
+            raise self.failures[0]
+
+
+class Words:
+    """Neighbours among the words of a table: the owners of its rows.
+
+    Arguments:
+        lookup: the table, and how words are found in it.
+        post: what is done to all vectors first: ``none`` is the plain cosine.
+    """
+
+    def __init__(self, lookup: Lookup, post: str = "none") -> None:
+        self.lookup = lookup
+        self.store = lookup.store
+        self._post = post
+        self._process = postprocess(self.store, post)
+        self._asked: dict[str, Asked] = {}
+
+    def ask(self, query: Query, answers: Answers) -> Asked | None:
+        """The query as a vector; None, and a failure noted, if a word of it is unknown."""
+        sum_, without = np.zeros(self.store.about.dim, dtype=np.float32), set()
+        for sign, word in itertools.chain(((1, word) for word in query.plus), ((-1, word) for word in query.minus)):
+            found = self._vector(word, answers)
+            if found is None:
+                return None
+            vector, rows = found
+            sum_ += sign * unit(vector)
+            without |= rows
+        asked = Asked(query, sum_, frozenset(without))
+        if len(self._asked) < _DRAWN:
+            self._asked[str(query)] = asked
+        return asked
+
+    def neighbours(self, asked: Sequence[Asked], count: int) -> list[list[tuple[str, float]]]:
+        """For each query the nearest words with their cosines."""
+        queries = np.array([one.vector for one in asked])
+        found = search(
+            self.store.vectors,
+            self.store.norms,
+            queries,
+            count,
+            without=[one.without for one in asked],
+            process=None if self._post == "none" else self._process,
+        )
+        return [[(self.store.owner(row), score) for row, score in one] for one in found]
+
+    def can_draw(self, query: str) -> bool:
+        """Whether the query is among those that were kept for a picture."""
+        return query in self._asked
+
+    def drawn(self, queries: Sequence[str], items: Sequence[str]) -> np.ndarray:
+        """The vectors of some of the first queries and of their neighbours, ``(points, dim)``, for a picture."""
+        asked = [self._asked[query].vector for query in queries]
+        rows = [row for item in items if (row := self.store.row(item)) is not None]
+        return np.array([*asked, *self._process(self.store.vectors[rows])])
+
+    def _vector(self, word: str, answers: Answers) -> tuple[np.ndarray, set[int]] | None:
+        if not word.strip():
+            answers.failures.append(InputError("query", "is empty", "seqcli similar テスト"))
+            return None
+        found = self.lookup.query(word.strip())
+        if found.how == "none":
+            answers.failures.append(self._unknown(word))
+            return None
+        if found.row is None:
+            answers.notes.append(f"{word} has no vector of its own: composed from {' '.join(found.keys)}")
+            return self._process(found.vector), {row for key in found.keys if (row := self._own(key)) is not None}
+        owner = self.store.owner(found.row)
+        if found.keys[0] != word:
+            answers.notes.append(f"{word} answers as {found.keys[0]}, its {found.how} form")
+        if owner != found.keys[0]:
+            answers.notes.append(f"{found.keys[0]} shares its vector with the more frequent word {owner}")
+        return self._process(found.vector), {found.row}
+
+    def _own(self, key: str) -> int | None:
+        row = self.store.row(key)
+        return row if row is not None and self.store.owner(row) == key else None
+
+    def _unknown(self, word: str) -> InputError:
+        tried = [word]
+        for token in self.lookup.tokens.tokens(word):
+            tried += [token.normalized, token.dictionary, token.surface]
+        close = spellings(word, self.store)
+        hint = f"did you mean {', '.join(close)}?" if close else "try another word, or --model with other vectors"
+        return InputError(f"query {word}", f"no vector; tried {', '.join(dict.fromkeys(tried))} and their parts", hint)
+
+
+class Characters(Words):
+    """Neighbours among characters: the rows whose owner is one character.
+
+    A character that owns no row is composed from the words that it stands in, and compared with all Chinese characters
+    composed in the same way: a mean of words is nearer to any other mean than to a single word.
+    """
+
+    def neighbours(self, asked: Sequence[Asked], count: int) -> list[list[tuple[str, float]]]:
+        """For each query the nearest characters with their cosines."""
+        return [self._nearest(one, count) for one in asked]
+
+    def _nearest(self, asked: Asked, count: int) -> list[tuple[str, float]]:
+        names, vectors = self._owned if asked.without else self._composed
+        without = frozenset(place for place, name in enumerate(names) if name in asked.query.plus)
+        lengths = np.linalg.norm(vectors, axis=1)
+        found = search(vectors, lengths, asked.vector[None], count, without=[without])
+        return [(names[place], score) for place, score in found[0]]
+
+    @cached_property
+    def _owned(self) -> tuple[list[str], np.ndarray]:
+        rows = [row for row in range(len(self.store)) if len(self.store.owner(row)) == 1]
+        return [self.store.owner(row) for row in rows], self._process(self.store.vectors[rows])
+
+    @cached_property
+    def _composed(self) -> tuple[list[str], np.ndarray]:
+        words = {char: rows for char, rows in self.lookup.words_with.items() if is_chinese(char)}
+        return list(words), self._process(np.array([self.store.vectors[rows].mean(axis=0) for rows in words.values()]))
+
+    def _vector(self, word: str, answers: Answers) -> tuple[np.ndarray, set[int]] | None:
+        if len(word) != 1:
+            what = "is empty" if not word else f"is {len(word)} characters, not one"
+            answers.failures.append(InputError(f"query {word}".strip(), what, "seqcli similar 薬 --unit char"))
+            return None
+        found = self.lookup.character(word)
+        if not found.keys:
+            answers.failures.append(InputError(f"query {word}", "no word of the table contains this character"))
+            return None
+        if found.row is not None and self.store.owner(found.row) == word:
+            return self._process(found.vector), {found.row}
+        shown = " ".join(found.keys[:5]) + (" …" if len(found.keys) > 5 else "")
+        answers.notes.append(f"{word} has no vector of its own: composed from the words it stands in: {shown}")
+        return self._process(found.vector), set()

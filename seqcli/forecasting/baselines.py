@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core.statistics import LEVELS
+from seqcli.forecasting.averages import discounted
 from seqcli.forecasting.data import Floats, Panel
-from seqcli.forecasting.features import discounted
 
 RANDOM_WALK: Final = "random-walk"
 EWMA_NORMAL: Final = "ewma-normal"

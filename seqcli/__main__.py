@@ -1,12 +1,14 @@
 """``python -m seqcli`` and the ``seqcli`` command."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 
 def load() -> Any:
     """The app with every command registered; the modules' order is the reading order of the help."""
-    from seqcli.cli import app, forecasting, keeping, models  # noqa: F401  importing them registers their commands
+    from seqcli.cli import app, forecasting, keeping, vectors, models  # noqa: F401  importing them registers their commands
 
     return app.app
 
@@ -18,6 +20,9 @@ def commands() -> list[str]:
 
 def main() -> None:
     """Runs the command line; a pipe always carries UTF-8, whatever the locale (cron's is C)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it: >&-
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  as long as we live
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if not stream.isatty() and hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors=errors)

@@ -34,14 +34,15 @@ SLOW = {"torch", "pandas", "spacy", "scipy", "sklearn", "matplotlib", "arch", "g
 STATISTICS = {"scipy"}  # the t distribution of a Diebold-Mariano test
 
 SMALL = "--members 1 --epochs 1 --hidden 4 --threads 1 --pair USD/JPY --since 2019-01-01 --overwrite"
-SHRUNK = {"train-forecast": SMALL, "backtest": "--every 20"}
+SHRUNK = {"train-forecast": SMALL, "backtest": "--every 20", "train-vectors": "--min-count 1 --dim 2"}
 EXAMPLES = {c.name: (c.epilog or "").removeprefix("Example: ") for c in load().registered_commands}
 
 
 @pytest.fixture(scope="module")
 def prepared(fx: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the examples are written for: a model ``fx``, and its journal of 60 days ``fx.db``."""
+    """The folder that the examples are written for: a model ``fx``, its journal of 60 days ``fx.db``, some text."""
     folder = tmp_path_factory.mktemp("examples")
+    (folder / "corpus.txt").write_text("私は焼肉をよく食べる\n猫は魚をよく食べる\n" * 5, encoding="utf-8")
     shutil.copytree(fx, folder / "fx")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in folders.items():

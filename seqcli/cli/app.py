@@ -8,7 +8,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -34,33 +35,49 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 class Group(TyperGroup):
     """Runs a command and turns whatever goes wrong into one line and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What Typer calls first; ``--help`` and ``--version`` are printed here."""
+        with _explained():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """What Typer calls with the command line as it was parsed."""
         signal.signal(signal.SIGTERM, _terminate)
         _talking[:] = [Output()]
-        try:
+        with _explained():
             result = super().invoke(ctx)
             _talking[0].record("ended", "exit 0")
-            return result
-        except SeqcliError as error:
-            code = _report(error)
-        except BrokenPipeError:
-            code = _closed_pipe()
-        except _Terminated:
-            code = _say_stopped("terminated", ExitCode.TERMINATED)
-        except KeyboardInterrupt:
-            code = _say_stopped("interrupted", ExitCode.INTERRUPTED)
-        except OSError as error:
-            code = _report(_from_os(error))
-        except (typer.Exit, typer.Abort):
+        return result
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+        return
+    except SeqcliError as error:
+        code = _report(error)
+    except BrokenPipeError:
+        code = _closed_pipe()
+    except SystemExit as end:  # what Rich makes of a closed pipe
+        if not isinstance(end.__context__, BrokenPipeError):
             raise
-        except Exception as error:
-            # Typer's own usage errors carry their exit code and are printed by Typer.
-            if hasattr(error, "exit_code") or _debug():
-                raise
-            code = _report(_bug(error))
-        _talking[0].record("ended", f"exit {int(code)}")
-        raise typer.Exit(code)
+        code = ExitCode.OK
+    except _Terminated:
+        code = _say_stopped("terminated", ExitCode.TERMINATED)
+    except KeyboardInterrupt:
+        code = _say_stopped("interrupted", ExitCode.INTERRUPTED)
+    except OSError as error:
+        code = _report(_from_os(error))
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        # Typer's own usage errors carry their exit code and are printed by Typer.
+        if hasattr(error, "exit_code") or _debug():
+            raise
+        code = _report(_bug(error))
+    _talking[0].record("ended", f"exit {int(code)}")
+    raise typer.Exit(code)
 
 
 _talking: list[Output] = [Output()]  # how the command under way talks; its errors are said in the same way
@@ -101,7 +118,8 @@ def _bug(error: Exception) -> SeqcliError:
 
 
 def _debug() -> bool:
-    return "--debug" in sys.argv or os.environ.get("SEQCLI_DEBUG", "0") not in ("", "0")
+    """Whether a traceback is wanted; also of what went wrong before the options were understood."""
+    return _talking[0].debug or "--debug" in sys.argv or os.environ.get("SEQCLI_DEBUG", "0") not in ("", "0")
 
 
 app = typer.Typer(
@@ -190,7 +208,8 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
             for bundle, kind in bundles.items():
                 arguments[bundle] = _take(arguments, kind)
             log = Log(shared.log_file, shared.log_format, name) if shared.log_file else None
-            _talking[:] = [Output(shared.format, -1 if shared.quiet else int(shared.verbose), log)]
+            verbosity = -1 if shared.quiet else int(shared.verbose)
+            _talking[:] = [Output(shared.format, verbosity, log, debug=shared.debug)]
             _talking[0].record("started", shlex.join(sys.argv[1:]))
             function(_talking[0], **arguments)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
@@ -25,10 +26,14 @@ class Output:
         format: one of ``FORMATS``; ``auto`` is a table on a terminal and JSON lines in a pipe.
         verbosity: -1 only warnings and errors, 0 summaries as well, 1 also a line an epoch.
         log: a file that is told everything, however quiet the command is.
+        debug: an error comes with its traceback.
     """
 
-    def __init__(self, format: str = "auto", verbosity: int = 0, log: Log | None = None) -> None:
+    def __init__(
+        self, format: str = "auto", verbosity: int = 0, log: Log | None = None, *, debug: bool = False
+    ) -> None:
         self.log = log
+        self.debug = debug
         self.out: TextIO = sys.stdout
         self.err: TextIO = sys.stderr
         self.verbosity = verbosity
@@ -72,6 +77,7 @@ class Output:
     def line(self, text: str) -> None:
         """One line of plain text on stdout."""
         self.out.write(text + "\n")
+        self.out.flush()
 
     def say(self, text: str) -> None:
         """A sentence for a person; silent with ``--quiet``."""
@@ -96,12 +102,8 @@ class Output:
         self.record("error", f"{what} (exit {int(error.code)})")
         self._line("error: " + what, "bold red")
         if error.hint:
+            self.record("hint", error.hint)
             self._line("hint: " + error.hint, "cyan")
-
-    def hint(self, text: str) -> None:
-        """The next command to type; silent with ``--quiet``."""
-        if self.verbosity >= 0:
-            self._line("hint: " + text, "cyan")
 
     def follow(self, work: Generator[Progress, None, T]) -> T:
         """Runs work that reports its progress, and returns what it returns.
@@ -131,9 +133,14 @@ class Output:
             self.log.write(level, text)
 
     def _line(self, text: str, style: str = "") -> None:
-        colour = style and _has_colour(self.err)
-        self.err.write((f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colour else text) + "\n")
-        self.err.flush()
+        colour, text = style and _has_colour(self.err), _visible(text)
+        try:
+            self.err.write((f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colour else text) + "\n")
+            self.err.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk behind stderr: the exit code still tells
+            pass
 
     def _csv(self, records: Iterable[Record]) -> None:
         from seqcli.core.rows import dumps
@@ -153,13 +160,18 @@ class Output:
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name, value in records[0].items():
-            table.add_column(name, justify="right" if isinstance(value, int | float) else "left", no_wrap=True)
+            table.add_column(
+                _visible(name), justify="right" if isinstance(value, int | float) else "left", no_wrap=True
+            )
         for record in records:
             table.add_row(*(_table_cell(value) for value in record.values()))
         # A pipe has no width: a table that was asked for there is never cut.
         width = None if self.out.isatty() else 1000
         Console(file=self.out, width=width, highlight=False, markup=False).print(table)
 
+
+# C0 and C1, line and paragraph separators, and what turns the direction of writing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _STYLES = {"yellow": "33", "bold red": "1;31", "cyan": "36"}
 
@@ -179,7 +191,12 @@ def _table_cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 1e5 else f"{value:,.0f}"
-    return " ".join(str(value).split(" ")) if not isinstance(value, list | tuple) else ", ".join(map(str, value))
+    return _visible(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+
+
+def _visible(text: str) -> str:
+    """The text with control characters as escapes: a name in a file must not be able to steer the terminal."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def _is_terminal(stream: TextIO) -> bool:
@@ -201,12 +218,12 @@ class _Bar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed}/{task.total}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         self._progress = Progress(*columns, console=Console(file=stream), transient=True)
         self._tasks: dict[str, Any] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         Interrupted: Ctrl-C or SIGTERM.
     """
     out = place.out
-    with files.lock(out):
+    with files.lock(out), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
         cut, warnings = _split(panel, plan)
         old = _previous(out, plan) if place.promote_if_better else None
@@ -161,13 +162,25 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         detail = backtest.Detail(plan.baselines, require_skill=require_skill)
         report = backtest.result(records, warnings, detail) if records else Result((), warnings=warnings)
         if old is not None and (worse := _worse(records, plan.config.cell)):
-            shutil.rmtree(ModelFolder(out).resume)
+            shutil.rmtree(ModelFolder(out).resume, ignore_errors=True)
             return replace(report, gate=f"{worse}; {out} was kept as it is")
         seen = cut.valid_end if cut.valid and not plan.refit else len(panel.dates)
         _save(out, plan, final, data=_facts(panel, plan, seen, cut), report=report, records=records)
     names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
     return replace(report, sentences=(*report.sentences, f"{saved} Next: {_next(out, plan)}"))
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
+    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds something, or is not there
+                folder.rmdir()
 
 
 def _next(out: Path, plan: Plan) -> str:

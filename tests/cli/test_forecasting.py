@@ -406,6 +406,20 @@ def test_a_gate_that_is_not_passed_fails_after_everything_was_said_and_saved(
     assert run(*backtest, fails_with=7).rows
 
 
+def test_a_new_model_takes_the_place_of_the_old_one_only_if_it_is_no_worse(quick: Run, tmp_path: Path) -> None:
+    train = ("train-forecast", WIDE, *TINY, "--no-refit", "--holdout", 100, "--out", "model")
+    quick(*train, "--epochs", 3)
+    before = weights(tmp_path / "model")
+    swap = ("--overwrite", "--promote-if-better")
+    worse = quick(*train, *swap, "--steps", 20, "--learning-rate", 0.9, fails_with=7)
+    assert "model was kept as it is" in worse.stderr
+    assert [row["model"] for row in worse.rows] == ["lstm", "previous"]
+    assert weights(tmp_path / "model") == before
+    assert "resume" not in [path.name for path in (tmp_path / "model").iterdir()]
+    quick(*train, *swap, "--epochs", 3, "--seed", 1)
+    assert weights(tmp_path / "model") == before  # the same again is no worse
+
+
 # Replaying the past
 
 

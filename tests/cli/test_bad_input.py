@@ -1,0 +1,497 @@
+"""Whatever is wrong with the input: the right exit code, one clear line, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, Ran, Run, seqcli
+from safetensors.numpy import load_file, save_file
+from tables import DAYS, TINY, days, quick, table, walk
+
+__all__ = ["quick"]  # the fixture
+
+DATES, VALUES = days(), [str(value) for value in walk()]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A tiny forecaster of one positive series called x."""
+    folder = tmp_path_factory.mktemp("models")
+    table(folder / "x.csv", DATES, x=VALUES)
+    seqcli("train-forecast", folder / "x.csv", *TINY, "--holdout", 0, "--out", folder / "model", **folders)
+    return folder / "model"
+
+
+@pytest.fixture
+def copy(model: Path, tmp_path: Path) -> Path:
+    """The same model, to be damaged."""
+    return Path(shutil.copytree(model, tmp_path / "copy"))
+
+
+def lines(ran: Ran) -> list[str]:
+    """What a failing command said: a line of error, at most one of a hint, and no records."""
+    said = ran.stderr.splitlines()
+    assert said[0].startswith("error: "), ran.stderr
+    assert len(said) == 1 or (len(said) == 2 and said[1].startswith("hint: ")), ran.stderr
+    assert ran.stdout == ""
+    assert "bug" not in said[0]
+    return said
+
+
+def names(folder: Path) -> list[str]:
+    """What stands in a folder; the lock of a training, which has nothing in it, is left where it was."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".seqcli-lock-"))
+
+
+def with_value(row: int, value: str) -> str:
+    """The good table with another value in the row that stands in this line of the file."""
+    return text(values=[*VALUES[: row - 2], value, *VALUES[row - 1 :]])
+
+
+def text(dates: list[str] = DATES, values: list[str] = VALUES) -> str:
+    return "date,x\n" + "".join(f"{date},{value}\n" for date, value in zip(dates, values, strict=True))
+
+
+# A table that cannot be used
+
+
+BAD_TABLES: dict[str, tuple[str, str, str]] = {
+    "empty": ("", "bad.csv: is empty", ""),
+    "header only": ("date,x\n", "bad.csv: has a header but no rows", ""),
+    "one row": ("date,x\n2024-01-02,1.5\n", "bad.csv: 1 day; at least 65 are needed", ""),
+    "no numbers": ("date\n2024-01-02\n", "bad.csv: no values", "a column of numbers"),
+    "only empty cells": (text(values=[""] * DAYS), "bad.csv: no values", "a column of numbers"),
+    "out of order": (
+        text(dates=[*DATES[:50], DATES[51], DATES[50], *DATES[52:]]),
+        f"bad.csv: row 53: {DATES[50]} comes after {DATES[51]}: dates must increase",
+        "sort the table by date",
+    ),
+    "twice": (
+        text(dates=[*DATES[:50], DATES[49], *DATES[51:]]),
+        f"bad.csv: row 52: {DATES[49]} stands there twice",
+        "one row a day",
+    ),
+    "zero": (with_value(60, "0"), "bad.csv: row 60: x: 0 has no logarithm", "--transform difference"),
+    "text": (with_value(60, "abc"), "bad.csv: row 60: column x: not a number: 'abc'", "leave the field empty"),
+    "thousands": (with_value(60, '"1,234.5"'), "bad.csv: row 60: column x: not a number: '1,234.5'", "1234.5"),
+    "infinite": (with_value(60, "inf"), "bad.csv: row 60: column x: not a finite number: 'inf'", ""),
+    "a word for a date": (
+        text(dates=[*DATES[:50], "soon", *DATES[51:]]),
+        "bad.csv: row 52: column date: not a date: 'soon'",
+        "2024-06-28",
+    ),
+    "two meanings": (
+        text(dates=[*DATES[:50], "03/04/2024", *DATES[51:]]),
+        "bad.csv: row 52: column date: day first or month first?: '03/04/2024'",
+        "2024-06-28",
+    ),
+    "no such day": (
+        text(dates=[*DATES[:50], "2024-02-30", *DATES[51:]]),
+        "bad.csv: row 52: column date: no such day: '2024-02-30'",
+        "2024-06-28",
+    ),
+    "no date": (text(dates=[*DATES[:50], "", *DATES[51:]]), "bad.csv: row 52: column date: no date: ''", ""),
+    "too many fields": (with_value(60, "1,2"), "bad.csv: row 60", ""),
+    "never moves": (text(values=["5"] * DAYS), "bad.csv: x never moves", ""),
+    "bytes of no encoding": (with_value(60, "\udcff\udcfe\udc80"), "bad.csv: row 60", ""),
+    "a column twice": ("date,x,x\n2024-01-02,1,2\n", "bad.csv: its header names the column 'x' twice", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_refused_by_file_row_column_and_value(quick: Run, tmp_path: Path, name: str) -> None:
+    content, error, hint = BAD_TABLES[name]
+    (tmp_path / "bad.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
+    said = lines(quick("train-forecast", "bad.csv", *TINY, "--out", "model", fails_with=3))
+    assert error in said[0]
+    assert hint in "".join(said[1:])
+    assert names(tmp_path) == ["bad.csv"]
+
+
+@pytest.mark.parametrize("name", [n for n in BAD_TABLES if n not in ("one row", "never moves", "no numbers")])
+def test_a_forecast_refuses_it_in_the_same_words(quick: Run, model: Path, tmp_path: Path, name: str) -> None:
+    content, error, _ = BAD_TABLES[name]
+    (tmp_path / "bad.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
+    said = lines(quick("forecast", model, "bad.csv", "--plot", "x.png", "--journal", "j.db", fails_with=3))
+    assert error in said[0]
+    assert names(tmp_path) == ["bad.csv"]
+
+
+LONG = ("--series-column", "series", "--value-column", "value")
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("2024-01-02,a,1\n2024-01-02,b,2\n2024-01-02,a,3\n", "row 4: 2024-01-02 stands there twice"),
+        ("2024-01-03,a,1\n2024-01-03,b,2\n2024-01-02,b,3\n", "row 4: 2024-01-02 comes after 2024-01-03"),
+        ("2024-01-02,a,1\n2024-01-03,a,x\n", "row 3: column value: not a number: 'x'"),
+    ],
+)
+def test_a_bad_row_of_a_long_table_is_named(quick: Run, model: Path, tmp_path: Path, content: str, error: str) -> None:
+    (tmp_path / "long.csv").write_text("date,series,value\n" + content, encoding="utf-8")
+    assert f"long.csv: {error}" in lines(quick("forecast", model, "long.csv", *LONG, fails_with=3))[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "hint"),
+    [
+        (("--value-column", "price"), "x.csv: no column 'price'; there are: date, x", "name one with --value-column"),
+        (("--date-column", "dat"), "x.csv: no column 'dat'; there are: date, x", "did you mean --date-column date?"),
+        (("--series-column", "name"), "x.csv: no column 'name'; there are: date, x", "--series-column"),
+        (("--calendar", "target"), "is no day of the calendar 'target'", "choose another --calendar"),
+        (("--calendar", "weekdays"), "2024-01-06 is no day of the calendar 'weekdays'", "choose another --calendar"),
+        (("--until", "2023-01-01"), "x.csv: no values between the beginning and 2023-01-01", "its values go from"),
+        (("--since", "2031-01-01"), "x.csv: 0 days since 2031-01-01; at least 60 are needed", ""),
+        (("--input-format", "jsonl"), "x.csv: row 1", ""),
+        (("--transform", "log", "--value-column", "x", "--pair", "y"), "x.csv: no column 'y'", "--value-column"),
+    ],
+)  # fmt: skip
+def test_flags_that_do_not_fit_the_table_are_told_what_would(
+    quick: Run, tmp_path: Path, flags: tuple[str, ...], error: str, hint: str
+) -> None:
+    table(tmp_path / "x.csv", days("daily"), x=VALUES)
+    said = lines(quick("train-forecast", "x.csv", *TINY, *flags, "--out", "model", fails_with=3))
+    assert error in said[0]
+    assert hint in "".join(said[1:])
+    assert names(tmp_path) == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "error"),
+    [
+        ("nothing.csv", 3, "nothing.csv: no such file"),
+        ("folder.csv", 3, "folder.csv"),
+        ("x.xls", 2, "x.xls: the suffix '.xls' is not a known table format"),
+        ("-", 3, "stdin: is empty"),
+    ],
+)
+def test_a_source_that_is_no_table_is_refused(quick: Run, tmp_path: Path, source: str, code: int, error: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "x.xls").write_text("date,x\n", encoding="utf-8")
+    said = lines(quick("train-forecast", source, *TINY, "--out", "model", stdin="", fails_with=code))
+    assert error in said[0]
+    assert not (tmp_path / "model").exists()
+
+
+def test_dash_without_data_is_said_by_the_real_command(run: Run, model: Path) -> None:
+    assert lines(run("forecast", model, "-", fails_with=3)) == ["error: stdin: is empty"]
+
+
+# Options that cannot be meant
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "error"),
+    [
+        (("train-forecast", "x.csv", "--horizon", 0), 2, "--horizon"),
+        (("train-forecast", "x.csv", "--cell", "transformer"), 2, "--cell"),
+        (("train-forecast", "x.csv", "--until", "yesterday"), 2, "--until yesterday: not a date"),
+        (("train-forecast", "--pair", "USD/XXQ"), 3, "--pair USD/XXQ: no rates for 'XXQ'"),
+        (("train-forecast", "--pair", "USD/JPZ"), 3, "did you mean JPY"),
+        (("train-forecast", "--pair", "yen"), 3, "--pair yen: not a currency pair"),
+        (("train-forecast", "--pair", "JPY/JPY"), 3, "both currencies are the same"),
+        (("train-forecast", "--pair", "USD/JPY", "--pair", "usdjpy"), 3, "given twice"),
+        (("train-forecast", "--pair", "USD/JPY", "--until", "1998-12-31"), 3, "none of USD/JPY between"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused(
+    quick: Run, tmp_path: Path, command: tuple[Any, ...], code: int, error: str
+) -> None:
+    table(tmp_path / "x.csv", DATES, x=VALUES)
+    flags = ("--quick", "--members", 1, "--epochs", 1, "--hidden", 4, "--baselines", "none")
+    said = quick(*command, *flags, "--out", "model", fails_with=code)
+    assert error in said.stderr
+    assert said.stdout == ""
+    assert names(tmp_path) == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "error"),
+    [
+        (("--as-of", "2030-01-01"), 3, "--as-of 2030-01-01: lies in the future: today is 2026-10-30"),
+        (("--as-of", "2026-10-31"), 3, "lies in the future"),
+        (("--as-of", "1998-12-31"), 3, "between the beginning and 1998-12-31"),
+        (("--as-of", "soon"), 2, "--as-of soon: not a date"),
+        (("--pair", "USD/XXQ"), 3, "no rates for 'XXQ'"),
+        (("--max-age", "soon"), 2, "--max-age soon: not a number of business days"),
+        (("--plot", "fan.pdf"), 2, "--plot fan.pdf"),
+        (("--plot", "no/fan.png"), 5, "no such folder"),
+        (("--journal", "x.csv"), 3, "x.csv: not an SQLite file"),
+        (("x.csv", "--as-of", "2023-12-31"), 3, "x.csv: no values between the beginning and 2023-12-31"),
+    ],
+)
+def test_a_forecast_that_cannot_be_made_is_refused(
+    quick: Run, fx: Path, tmp_path: Path, flags: tuple[str, ...], code: int, error: str
+) -> None:
+    table(tmp_path / "x.csv", DATES, x=VALUES)
+    said = lines(quick("forecast", fx, *flags, fails_with=code, SEQCLI_NOW="2026-10-30T18:00:00+00:00"))
+    assert error in said[0]
+    assert names(tmp_path) == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "error"),
+    [
+        (("--since", "2030-01-01"), 3, "no day from 2030-01-01 to the end has its 5 targets"),
+        (("--since", "soon"), 2, "--since soon: not a date"),
+        (("--forecasts", "rows.xls"), 2, "--forecasts rows.xls: the suffix is not known"),
+        (("--every", 0), 2, "--every"),
+    ],
+)
+def test_a_backtest_that_cannot_be_made_is_refused(
+    quick: Run, fx: Path, tmp_path: Path, flags: tuple[Any, ...], code: int, error: str
+) -> None:
+    said = quick("backtest", fx, "--baselines", "none", *flags, fails_with=code)
+    assert error in said.stderr
+    assert said.stdout == ""
+    assert names(tmp_path) == []
+
+
+def test_a_model_of_a_table_asks_for_one(quick: Run, model: Path) -> None:
+    said = lines(quick("forecast", model, fails_with=2))
+    assert f"the model was trained on {model.parent / 'x.csv'}: give a table" in said[0]
+
+
+# Where a model goes
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "error"),
+    [
+        ("file/model", 5, "file/model: cannot be written"),
+        ("file", 4, "file: is a file, not a folder"),
+        ("full", 4, "full: already holds 'note.txt'"),
+        ("home", 4, "home: holds a folder 'photos'"),
+        (".", 4, "is the folder you stand in"),
+    ],
+)
+def test_a_place_that_cannot_hold_a_model_is_refused_before_the_training(
+    quick: Run, tmp_path: Path, out: str, code: int, error: str
+) -> None:
+    table(tmp_path / "x.csv", DATES, x=VALUES)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "home" / "photos").mkdir(parents=True)
+    said = lines(quick("train-forecast", "x.csv", *TINY, "--out", out, fails_with=code))
+    assert error in said[0]
+    assert names(tmp_path) == ["file", "full", "home", "x.csv"]
+    assert (tmp_path / "full" / "note.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_model_that_is_there_is_kept(quick: Run, copy: Path, tmp_path: Path) -> None:
+    before = (copy / "model.safetensors").read_bytes()
+    table(tmp_path / "x.csv", DATES, x=walk(seed=1))
+    said = lines(quick("train-forecast", "x.csv", *TINY, "--out", "copy", fails_with=4))
+    assert said == ["error: copy: already holds a model", "hint: --overwrite replaces it"]
+    table(tmp_path / "x.csv", DATES, x=[0, *VALUES[1:]])
+    quick("train-forecast", "x.csv", *TINY, "--out", "copy", "--overwrite", fails_with=3)
+    assert (copy / "model.safetensors").read_bytes() == before
+
+
+# A model folder that is damaged, of another kind, or hostile
+
+
+@pytest.mark.parametrize("name", ["seqcli.json", "config.json", "model.safetensors"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-3],
+        lambda content: b"\xff\x00" * 40,
+        lambda content: content.replace(b"l", b"\x00", 3),
+        lambda content: None,
+    ],
+    ids=["empty", "half", "three bytes short", "garbled", "zeroes", "missing"],
+)
+def test_a_damaged_file_of_a_model_is_named(
+    quick: Run, copy: Path, name: str, damage: Callable[[bytes], bytes | None]
+) -> None:
+    content = damage((copy / name).read_bytes())
+    if content is None:
+        (copy / name).unlink()
+    else:
+        (copy / name).write_bytes(content)
+    said = lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))
+    assert name in said[0]
+
+
+def safetensors(header: Any, body: bytes = b"\x00" * 64, length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {"centre": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]} | changes}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        safetensors(entry(), length=1 << 62),
+        safetensors(entry(), length=100_000_000),
+        safetensors(entry(shape=[1 << 40, 1 << 40])),
+        safetensors(entry(shape=[-4])),
+        safetensors(entry(data_offsets=[0, 1 << 50])),
+        safetensors(entry(data_offsets=[32, 16])),
+        safetensors(entry(dtype="PICKLE")),
+        safetensors(entry(shape="4")),
+        safetensors([1, 2]),
+        safetensors(b"{" * 90_000),
+        safetensors(b'{"centre":' * 5000),
+        b"\x80\x04\x95\x10\x00\x00\x00",
+    ],
+    ids=[
+        "endless",
+        "long",
+        "huge",
+        "negative",
+        "beyond",
+        "backwards",
+        "dtype",
+        "text",
+        "list",
+        "deep",
+        "nested",
+        "pickle",
+    ],
+)
+def test_a_hostile_file_of_weights_is_refused_without_taking_memory(quick: Run, copy: Path, content: bytes) -> None:
+    (copy / "model.safetensors").write_bytes(content)
+    said = lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))
+    assert "model.safetensors" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"hidden": 10**9}, "'hidden'"),
+        ({"hidden": "4"}, "'hidden'"),
+        ({"hidden": 5}, "config.json wants"),
+        ({"members": 200}, "is missing"),
+        ({"horizon": 0}, "'horizon'"),
+        ({"levels": [0.9, 0.5, 0.1]}, "'levels'"),
+        ({"cell": "os.system"}, "'cell'"),
+        ({"features": 99}, "inputs of version 99"),
+        ({"dropout": None}, "'dropout'"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(quick: Run, copy: Path, change: dict[str, Any], error: str) -> None:
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    (copy / "config.json").write_text(json.dumps(config | change), encoding="utf-8")
+    assert error in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"kind": "classifier"}, "is a classifier, not a forecaster"),
+        ({"format": 99}, "made by a newer seqcli"),
+        ({"format": "1"}, "'format'"),
+        ({"data": {}}, "does not say what it was trained on"),
+        ({"data": {"until": "soon", "source": "rates", "series": ["x"], "log": [True]}}, "does not say"),
+        ({"data": {"until": "2024-01-01", "source": "rates", "series": ["x"], "log": []}}, "does not say"),
+        ({"kind": "../../x"}, "'kind'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["forecast", "backtest"])
+def test_a_manifest_of_something_else_is_refused(
+    quick: Run, copy: Path, command: str, change: dict[str, Any], error: str
+) -> None:
+    manifest = json.loads((copy / "seqcli.json").read_text(encoding="utf-8"))
+    (copy / "seqcli.json").write_text(json.dumps(manifest | change), encoding="utf-8")
+    assert error in lines(quick(command, copy, copy.parent / "x.csv", fails_with=4))[0]
+
+
+def test_weights_that_are_no_numbers_are_refused(quick: Run, copy: Path) -> None:
+    file = copy / "model.safetensors"
+    tensors = load_file(file)
+    save_file(tensors | {"centre": np.full_like(tensors["centre"], np.nan)}, file)
+    assert "model.safetensors" in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 1, "calibrations": [{}]}', b'{"format": 9}'])
+def test_a_damaged_calibration_is_refused_and_not_ignored(quick: Run, copy: Path, content: bytes) -> None:
+    (copy / "calibration.json").write_bytes(content)
+    assert "calibration.json" in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
+
+
+def test_a_model_that_is_not_there_is_said_by_the_real_command(run: Run) -> None:
+    said = lines(run("forecast", "nothing", fails_with=4))
+    assert said[0] == "error: nothing: no such model folder"
+
+
+def test_warm_starts_and_forecasts_refuse_a_folder_that_is_no_model(quick: Run, tmp_path: Path) -> None:
+    table(tmp_path / "x.csv", DATES, x=VALUES)
+    (tmp_path / "folder").mkdir()
+    for command in (
+        ("forecast", "folder"),
+        ("train-forecast", "x.csv", *TINY, "--init-from", "folder", "--out", "new"),
+    ):
+        assert "folder: is not a model folder" in lines(quick(*command, fails_with=4))[0]
+    assert not (tmp_path / "new").exists()
+
+
+# What a machine may lack
+
+
+def test_parquet_without_pyarrow_says_what_to_install(run: Run, model: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    code = "import sys\nsys.modules['pyarrow'] = None\nsys.modules['fastparquet'] = None\n"
+    (blocked / "sitecustomize.py").write_text(code, encoding="utf-8")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    path = os.pathsep.join([str(blocked), *filter(None, [os.environ.get("PYTHONPATH")])])
+    for command in (("forecast", model, "x.parquet"), ("train-forecast", "x.parquet", *TINY, "--out", "new")):
+        said = lines(run(*command, fails_with=5, PYTHONPATH=path))
+        assert "pyarrow" in said[0]
+        assert "pip install" in said[1]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of eight pages, six of which are taken."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        (folder / "taken").write_bytes(b"\0" * 6 * 4096)
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train-forecast", SAMPLES / "rates-wide.csv", *TINY, "--holdout", 0, "--out", "disk/new"),
+        ("forecast", "MODEL", "x.csv", "--plot", "disk/fan.png"),
+        ("forecast", "MODEL", "x.csv", "--journal", "disk/j.db"),
+        ("backtest", "MODEL", "x.csv", "--baselines", "none", "--forecasts", "disk/rows.csv"),
+    ],
+    ids=["model", "picture", "journal", "rows"],
+)
+def test_a_full_disk_leaves_nothing_that_would_be_in_the_way_later(
+    run: Run, model: Path, small_disk: Path, tmp_path: Path, command: tuple[Any, ...]
+) -> None:
+    table(tmp_path / "x.csv", DATES, x=VALUES)
+    words = [model if word == "MODEL" else word for word in command]
+    assert "disk full" in lines(run(*words, fails_with=5))[0]
+    left = names(small_disk)
+    assert left == ["taken"] or (left[0] == "j.db" and (small_disk / "j.db-wal").stat().st_size == 0)
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    run(*words)  # nothing is in the way of the same command once there is room

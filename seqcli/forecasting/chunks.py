@@ -16,8 +16,8 @@ from torch import Tensor
 from seqcli.forecasting import features
 from seqcli.forecasting.blocks import Blocks
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
-from seqcli.forecasting.data import Panel
-from seqcli.forecasting.model import Forecaster, pinball
+from seqcli.forecasting.data import Floats, Panel
+from seqcli.forecasting.model import Forecaster, pinball, steps_between
 
 MIN_SPREAD = 0.02  # an input that hardly moves is not blown up
 Indices = NDArray[np.int64]  # (members, b): which chunks each member sees in this batch
@@ -45,6 +45,7 @@ class Chunks:
         days: ``(B, block, H, K)``, shared by the series.
         y: ``(N, B, block, H)`` scaled moves; NaN where unknown or not to be learned from.
         centre, spread: ``(F,)`` mean and standard deviation of the inputs over the days that are learned from.
+        sizes: ``(H, Q // 2)`` quantiles of |y|: with their negatives, those of the scaled moves if they were symmetric.
     """
 
     x: Tensor
@@ -52,6 +53,7 @@ class Chunks:
     y: Tensor
     centre: Tensor
     spread: Tensor
+    sizes: Tensor
 
     @classmethod
     def build(
@@ -89,6 +91,7 @@ class Chunks:
             y=torch.from_numpy(blocks.scored(y, axis=1).astype(np.float32)),
             centre=torch.from_numpy(centre),
             spread=torch.from_numpy(spread),
+            sizes=torch.from_numpy(_sizes(y, config)),
         )
 
     def __len__(self) -> int:
@@ -108,6 +111,7 @@ class Chunks:
         config = model.config
         model.centre.copy_(self.centre)
         model.spread.copy_(self.spread)
+        model.empirical.copy_(steps_between(self.sizes))
         levels = torch.tensor(config.levels, device=model.centre.device)
         of_series = self.x.shape[1]
 
@@ -144,3 +148,10 @@ def _moments(x: NDArray[np.float32], ready: NDArray[np.bool_]) -> tuple[NDArray[
     rows = x[ready] if ready.any() else x.reshape(-1, x.shape[-1])
     mean, deviation = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
     return mean.astype(np.float32), np.maximum(deviation, MIN_SPREAD).astype(np.float32)
+
+
+def _sizes(y: Floats, config: ForecastConfig) -> NDArray[np.float32]:
+    """``(H, Q // 2)`` the upper quantiles of a symmetric distribution, from the sizes of all known scaled moves."""
+    shares = 2 * np.array(config.upper) - 1
+    known = (np.abs(y[..., h][np.isfinite(y[..., h])]) for h in range(config.horizon))
+    return np.array([np.quantile(k if len(k) else [0.0], shares) for k in known], np.float32)

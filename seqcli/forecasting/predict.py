@@ -92,7 +92,8 @@ def _head(tensors: Tensors, k: int, config: ForecastConfig, inputs: tuple[Floats
     log_volatility = linear("level", state) + linear("direct", x, bias=False) + kind
     variance = np.exp(2 * np.clip(log_volatility, -LOG_LIMIT, LOG_LIMIT)).cumsum(-1)
     spread = np.sqrt(variance / np.arange(1, config.horizon + 1))[..., None]
-    steps = np.logaddexp(0.0, linear("shape", state, bias=False)[..., None, :] + _get(tensors, f"head.{k}.steps"))
+    shape = _get(tensors, f"head.{k}.steps") + _get(tensors, "empirical")
+    steps = np.logaddexp(0.0, linear("shape", state, bias=False)[..., None, :] + shape)
     upper = spread * steps.cumsum(-1)
     out = np.concatenate([-upper[..., ::-1], np.zeros_like(spread), upper], axis=-1)
     return out + spread * linear("median", state, bias=False)[..., None] if config.free_median else out
@@ -108,7 +109,7 @@ def shapes(config: ForecastConfig) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor that a model of this config has; what a folder holds is compared with it."""
     inputs, hidden, gates = len(features.NAMES), config.hidden, {"rnn": 1, "gru": 3, "lstm": 4}[config.cell]
     upper = len(config.upper)
-    found: dict[str, tuple[int, ...]] = {"centre": (inputs,), "spread": (inputs,)}
+    found: dict[str, tuple[int, ...]] = {"centre": (inputs,), "spread": (inputs,), "empirical": (config.horizon, upper)}
     for k in range(config.members):
         for layer in range(config.layers):
             prefix = f"encoder.{k}.layers.{layer}."

@@ -33,6 +33,18 @@ def test_a_new_forecaster_is_the_normal_distribution_with_todays_volatility():
     assert torch.allclose(quantiles, normal.expand_as(quantiles), atol=1e-5)
 
 
+def test_training_begins_with_the_empirical_quantiles_of_the_scaled_moves():
+    chunks = Chunks.build(currency_panel(300), CONFIG)
+    model = Forecaster(CONFIG).eval()
+    chunks.step(model)
+    quantiles = model(chunks.x[0], chunks.days, CONFIG.warmup)[0, 0]
+    y = features.targets(currency_panel(300), features.build(currency_panel(300)), 5)[:, CONFIG.warmup :]
+    for h in (0, 4):
+        size = np.abs(y[..., h][np.isfinite(y[..., h])])
+        assert quantiles[h, -1].item() == pytest.approx(np.quantile(size, 0.95), rel=1e-4)
+        assert (size <= quantiles[h, 14].item()).mean() == pytest.approx(0.4, abs=0.01)
+
+
 def test_the_mean_pinball_loss_equals_its_definition_and_skips_unknown_targets():
     quantiles = torch.tensor([[-1.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
     levels = torch.tensor([0.1, 0.5, 0.9])

@@ -25,6 +25,7 @@ def random_model(config: ForecastConfig = CONFIG, seed: int = 0) -> Forecaster:
             parameter.add_(torch.randn_like(parameter), alpha=0.2)
         model.centre += 0.1 * torch.randn_like(model.centre)
         model.spread += 0.1 * torch.rand_like(model.spread)
+        model.empirical += 0.1 * torch.randn_like(model.empirical)
     return model
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +29,7 @@ REMOVED = 3  # dominant directions that all-but-the-top takes away
 _BLOCK = 16_384  # rows worked on at once
 _HEADER = 128  # bytes before the numbers in an .npy file of two dimensions
 _BUILD_WAIT = 1800.0  # seconds; another process may be converting gigabytes
-_TABLES = ("vectors", "norms", "offsets", "rows", "ranks", "owners", "top")
+_TABLES = ("vectors", "norms", "offsets", "rows", "ranks", "owners", "settled", "top")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class VectorStore:
         self.about = about
         loaded = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _TABLES}
         # Plain views: slicing a memmap object costs ten times as much.
-        self.vectors, self.norms, self._offsets, self._rows, self._ranks, self._owners, top = (
+        self.vectors, self.norms, self._offsets, self._rows, self._ranks, self._owners, self._settled, top = (
             loaded[name].view(np.ndarray) for name in _TABLES
         )
         self.mean, self.components = top[0], top[1:]
@@ -118,6 +118,11 @@ class VectorStore:
         """Where a key stands in the order of frequency, from 1."""
         at = self._find(key)
         return None if at is None else int(self._ranks[at]) + 1
+
+    def is_settled(self, key: str) -> bool:
+        """Whether a key is known to be what the tokenizer would make of it, so that nobody need ask."""
+        at = self._find(key)
+        return at is not None and bool(self._settled[at])
 
     def owner(self, row: int) -> str:
         """The word that a row was made for."""
@@ -197,13 +202,21 @@ class StoreWriter:
         self._file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
         self._count += len(block)
 
-    def finish(self, keys: Iterable[tuple[str, int]], origin: Origin, bad_utf8: int = 0) -> None:
+    def finish(
+        self,
+        keys: Iterable[tuple[str, int]],
+        origin: Origin,
+        *,
+        bad_utf8: int = 0,
+        settled: Collection[str] = (),
+    ) -> None:
         """Writes what else a store holds.
 
         Arguments:
             keys: key and row, the most frequent first; of a key that comes twice the first counts.
             origin: where the table comes from.
             bad_utf8: for the record.
+            settled: keys that a tokenizer leaves as they are.
         """
         self._file.seek(0)
         self._file.write(npy_header((self._count, self._dim)))
@@ -218,6 +231,7 @@ class StoreWriter:
         ranks = np.array([first[name][1] for name in names], dtype=np.int32)
         sizes = np.fromiter(map(len, names), dtype=np.int64, count=len(names))
         tables = {"norms": norms, "top": top, "rows": rows, "ranks": ranks, "owners": _owners(rows, ranks, self._count),
+                  "settled": np.array([name.decode() in settled for name in names], dtype=bool),
                   "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)}  # fmt: skip
         for name, table in tables.items():
             np.save(self._folder / f"{name}.npy", table, allow_pickle=False)
@@ -231,12 +245,19 @@ class StoreWriter:
         self._file.close()
 
 
-def write_store(folder: Path, matrix: np.ndarray, keys: Iterable[tuple[str, int]], origin: Origin) -> None:
-    """Writes a store from a matrix that is at hand; ``keys`` as in ``StoreWriter.finish``."""
+def write_store(
+    folder: Path,
+    matrix: np.ndarray,
+    keys: Iterable[tuple[str, int]],
+    origin: Origin,
+    *,
+    settled: Collection[str] = (),
+) -> None:
+    """Writes a store from a matrix that is at hand; the rest as in ``StoreWriter.finish``."""
     writer = StoreWriter(folder, matrix.shape[1])
     for start in range(0, len(matrix), _BLOCK):
         writer.add(matrix[start : start + _BLOCK])
-    writer.finish(keys, origin)
+    writer.finish(keys, origin, settled=settled)
 
 
 def npy_header(shape: Sequence[int]) -> bytes:

@@ -7,26 +7,26 @@ mode A, then from its Chinese characters, which carry meaning one by one, as kan
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from seqcli.core import checkpoint, vector_store
+from seqcli.core import vector_store
 from seqcli.core.folders import cache_folder
-from seqcli.core.lines import nearest
-from seqcli.core.tokens import Token, Tokenizer
-from seqcli.core.vector_files import VectorFile
 from seqcli.core.vector_store import Origin, StoreWriter, VectorStore
 from seqcli.errors import InputError, MachineError, ModelError
 
 How = Literal["normalized", "dictionary", "surface", "composed", "none"]
 KIND = "vectors"
+
+if TYPE_CHECKING:
+    from seqcli.core.tokens import Token, Tokenizer
 
 _ORDERS: dict[str, tuple[How, ...]] = {
     "normalized": ("normalized", "dictionary", "surface"),
@@ -98,13 +98,27 @@ def _ginza() -> VectorStore:
         vocabulary = package / f"ja_ginza-{version}" / "vocab"
         strings = StringStore().from_disk(vocabulary / "strings.json")
         table = Vectors(strings=strings).from_disk(vocabulary)
-        keys = ((strings[key], row) for key, row in table.key2row.items())
-        vector_store.write_store(folder, table.data, keys, Origin(f"ja_ginza {version}", "normalized", _GINZA_RECIPE))
+        keys = [(strings[key], row) for key, row in table.key2row.items()]
+        origin = Origin(f"ja_ginza {version}", "normalized", _GINZA_RECIPE)
+        vector_store.write_store(
+            folder, table.data, keys, origin, settled=_settled([key for key, _ in keys[:_INDEXED]])
+        )
 
-    return vector_store.opened(_place(f"ja_ginza-{version}"), build)
+    # The dictionary settles which words are their own normalized form.
+    return vector_store.opened(_place(f"ja_ginza-{version}-sudachidict-{metadata.version('sudachidict-core')}"), build)
+
+
+def _settled(words: Sequence[str]) -> frozenset[str]:
+    """Those of some words that are one token and their own normalized form, which need no tokenizer to be found."""
+    from seqcli.core.tokens import Tokenizer
+
+    tokenizer = Tokenizer(form="normalized")
+    return frozenset(word for word in words if tokenizer.words(word) == [word])
 
 
 def _folder(path: Path) -> VectorStore:
+    from seqcli.core import checkpoint
+
     manifest = checkpoint.peek(path, KIND)
     config = checkpoint.load_config(path)
 
@@ -121,6 +135,11 @@ def _folder(path: Path) -> VectorStore:
 
 
 def _file(path: Path) -> VectorStore:
+    import hashlib
+
+    from seqcli.core.lines import nearest
+    from seqcli.core.vector_files import VectorFile
+
     try:
         status = path.stat()
     except OSError:
@@ -138,7 +157,7 @@ def _file(path: Path) -> VectorStore:
             writer.add(first)
             for block in blocks:
                 writer.add(block)
-            writer.finish(file.words.items(), Origin(path.name), file.bad_utf8)
+            writer.finish(file.words.items(), Origin(path.name), bad_utf8=file.bad_utf8)
         finally:
             writer.close()
 
@@ -168,10 +187,14 @@ class Lookup:
     @cached_property
     def tokens(self) -> Tokenizer:
         """GiNZA's tokens, in split mode C."""
+        from seqcli.core.tokens import Tokenizer
+
         return Tokenizer()
 
     @cached_property
     def _parts(self) -> Tokenizer:
+        from seqcli.core.tokens import Tokenizer
+
         return Tokenizer("A")
 
     @cached_property
@@ -200,6 +223,8 @@ class Lookup:
         """The vector of what a person typed as one word, even where it is several tokens."""
         if self._surface_only:
             return self.key(text, "surface") or self.nothing
+        if self._order[0] == "normalized" and self.store.is_settled(text):
+            return self.key(text, "normalized") or self.nothing
         tokens = self.tokens.tokens(text)
         if len(tokens) == 1:
             return self.token(tokens[0])

@@ -39,8 +39,9 @@ class Contextual:
             from transformers.utils import logging
         except ImportError:
             raise MachineError(where, "the package transformers is not installed", "pip install 'seqcli[hf]'") from None
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        quiet: Any = logging
+        quiet.set_verbosity_error()
+        quiet.disable_progress_bar()
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self._model = AutoModel.from_pretrained(path, local_files_only=True, use_safetensors=True).eval()

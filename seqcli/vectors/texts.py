@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqcli.core.tokens import Token
 from seqcli.core.word_vectors import Found, Lookup, content, postprocess
 from seqcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqcli.core.tokens import Token
 
 # How much the characters count beside the words. Words that share a Chinese character tend to share meaning, and rare
 # words, which share their rows with others, are told apart by it (Chen et al. 2015, Joint Learning of Character and

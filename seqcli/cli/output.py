@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import re
+import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
@@ -153,21 +154,44 @@ class Output:
             writer.writerow([_csv_cell(value, dumps) for value in record.values()])
 
     def _table(self, records: Sequence[Record]) -> None:
+        """Columns as wide as they need to be; on a terminal that is narrower, the widest ones are cut."""
         if not records:
             return
-        from rich.console import Console
-        from rich.table import Table
+        names = list(dict.fromkeys(name for record in records for name in record))
+        numeric = [isinstance(records[0].get(name), int | float) for name in names]
+        rows = [[_visible(name) for name in names]]
+        rows += ([_table_cell(record.get(name)) for name in names] for record in records)
+        widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+        if self.out.isatty():
+            room = shutil.get_terminal_size().columns - len(_GAP) * (len(widths) - 1)
+            while sum(widths) > room and max(widths) > _NARROWEST:
+                widths[widths.index(max(widths))] -= 1
+        for place, row in enumerate(rows):
+            line = _GAP.join(map(_fitted, row, widths, numeric)).rstrip()
+            heading = place == 0 and _has_colour(self.out)
+            self.out.write((f"\x1b[1m{line}\x1b[0m" if heading else line) + "\n")
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name, value in records[0].items():
-            table.add_column(
-                _visible(name), justify="right" if isinstance(value, int | float) else "left", no_wrap=True
-            )
-        for record in records:
-            table.add_row(*(_table_cell(value) for value in record.values()))
-        # A pipe has no width: a table that was asked for there is never cut.
-        width = None if self.out.isatty() else 1000
-        Console(file=self.out, width=width, highlight=False, markup=False).print(table)
+
+_GAP, _NARROWEST = "  ", 6  # between columns; a column that was cut, in characters
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal the text takes: two for most Japanese characters."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fitted(text: str, width: int, right: bool) -> str:
+    """The text in exactly ``width`` columns."""
+    short = width - _width(text)
+    if short < 0:
+        from rich.cells import set_cell_size
+
+        return set_cell_size(text, width - 1) + "…"
+    return " " * short + text if right else text + " " * short
 
 
 # C0 and C1, line and paragraph separators, and what turns the direction of writing.

@@ -24,6 +24,7 @@ from seqcli.results import Result
 
 KIND = "forecaster"
 CALIBRATIONS = "calibration.json"  # beside the weights: all there ever were, the last one in force
+FEWEST_VALUES = 20  # below this an estimate of a volatility is off by a sixth and more
 RATES = "rates"  # the source of a model that was trained on the ECB's rates
 
 
@@ -184,23 +185,23 @@ def forecast(model: Model, panel: Panel, as_of: str | None = None, freshness: Fr
     """Forecasts from each series' newest value, of ``as_of`` or before.
 
     Raises:
-        InputError: ``as_of`` lies in the future, or before the data.
-        TryLaterError: the newest value is older than ``freshness`` allows.
+        InputError: ``as_of`` lies in the future, or before the data; or no series has two values.
+        TryLaterError: the newest value of a series is older than ``freshness`` allows.
     """
     day = as_of_day(as_of)
     if day is not None:
         if day < panel.dates[0]:
             raise InputError(f"--as-of {as_of}", f"lies before the data, which begin on {panel.dates[0]}", None)
         panel = panel.head(int(np.searchsorted(panel.dates, day, "right")))
-    stale = _stale(panel, day or np.datetime64(clock.today()), freshness or Freshness())
-    rows = [row | stale for row in _rows(model, panel)]
-    if not rows:
-        raise InputError("forecast", f"no values until {panel.dates[-1]}", None)
-    warnings = [f"the data are {age} business days old" for age in stale.values()]
-    for row in rows:
-        if row["h"] == 1 and np.datetime64(row["origin_date"]) < panel.dates[-1]:
-            newest = f"the others go on until {panel.dates[-1]}"
-            warnings.append(f"{row['series']} has no value after {row['origin_date']}; {newest}")
+    origins = _origins(panel)
+    if not (origins > -1).any():
+        what = f"{', '.join(panel.names[:3])} until {panel.dates[-1]}: a single value says nothing of how far it moves"
+        raise InputError("forecast", what, None)
+    ages = _ages(panel, origins, day or np.datetime64(clock.today()), freshness or Freshness())
+    rows = [row | ages.get(row["series"], {}) for row in _rows(model, panel, origins)]
+    warnings = _strange(panel, origins)
+    if ages:
+        warnings.insert(0, f"the data are {max(age['stale'] for age in ages.values())} business days old")
     return Result(tuple(rows), records.table(rows), (_sentence(model, rows),), tuple(warnings))
 
 
@@ -217,21 +218,47 @@ def keep(result: Result, path: Path, force: bool = False) -> Result:
     return replace(result, sentences=(*result.sentences, said), warnings=(*result.warnings, *written.warnings()))
 
 
-def _stale(panel: Panel, today: np.datetime64, freshness: Freshness) -> dict[str, int]:
-    """The column ``stale``, the age in business days, where old data were let through; else nothing."""
+def _origins(panel: Panel) -> NDArray[np.intp]:
+    """``(N,)``: the row of each series' newest value; -1 where there are not two values, and so not one move."""
+    known = ~np.isnan(panel.values)
+    newest = len(known) - 1 - np.argmax(known[::-1], axis=0)
+    return np.where(known.sum(axis=0) > 1, newest, -1)
+
+
+def _ages(
+    panel: Panel, origins: NDArray[np.intp], today: np.datetime64, freshness: Freshness
+) -> dict[str, dict[str, int]]:
+    """The column ``stale`` of each series, its age in business days, where an old one was let through; else nothing."""
     most = freshness.days
-    age = calendar.count(panel.calendar, panel.dates[-1], today)
-    if most is None or age <= most:
+    names = [(name, panel.dates[row]) for name, row in zip(panel.names, origins, strict=True) if row > -1]
+    ages = {name: calendar.count(panel.calendar, newest, today) for name, newest in names}
+    if most is None or max(ages.values()) <= most:
         return {}
     if not freshness.allow_stale:
-        what = f"the newest value is of {panel.dates[-1]}, {age} business days old; --max-age allows {most}"
+        name, newest = min(names, key=lambda one: one[1])
+        what = f"the newest value of {name} is of {newest}, {ages[name]} business days old; --max-age allows {most}"
         raise TryLaterError("forecast", what, "seqcli rates --update, or --allow-stale to forecast all the same")
-    return {"stale": age}
+    return {name: {"stale": age} for name, age in ages.items()}
 
 
-def _rows(model: Model, panel: Panel) -> Iterator[dict[str, Any]]:
-    known = ~np.isnan(panel.values)
-    origins = np.where(known.any(axis=0), len(known) - 1 - np.argmax(known[::-1], axis=0), -1)
+def _strange(panel: Panel, origins: NDArray[np.intp]) -> list[str]:
+    """What a person should know of a series before believing its intervals."""
+    said = []
+    for name, row, values in zip(panel.names, origins, panel.values.T, strict=True):
+        known = values[~np.isnan(values)]
+        if row < 0:
+            said.append(f"{name} has {len(known)} value{'' if len(known) == 1 else 's'}: no forecast")
+            continue
+        if len(known) < FEWEST_VALUES:
+            said.append(f"{name} has only {len(known)} values: how wide its intervals are is a guess")
+        if known.min() == known.max():
+            said.append(f"{name} never moves: its intervals have no width")
+        if row < len(panel.dates) - 1:
+            said.append(f"{name} has no value after {panel.dates[row]}; the others go on until {panel.dates[-1]}")
+    return said
+
+
+def _rows(model: Model, panel: Panel, origins: NDArray[np.intp]) -> Iterator[dict[str, Any]]:
     issued_at = clock.now().isoformat(timespec="seconds")
     corrected = {"calibration": model.calibration.id} if model.calibration else {}
     distinct = np.unique(origins[origins >= 0])

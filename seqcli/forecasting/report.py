@@ -8,12 +8,13 @@ from typing import Final
 
 from seqcli.core import clock, files
 from seqcli.errors import InputError
-from seqcli.forecasting import fans, journal, page, track
+from seqcli.forecasting import journal, track
 from seqcli.forecasting.data import Panel
-from seqcli.forecasting.page import Page
-from seqcli.forecasting.page_english import ENGLISH
-from seqcli.forecasting.page_japanese import JAPANESE
-from seqcli.forecasting.page_words import Language, Words
+from seqcli.forecasting.page import assembly, fans
+from seqcli.forecasting.page.assembly import Page
+from seqcli.forecasting.page.english import ENGLISH
+from seqcli.forecasting.page.japanese import JAPANESE
+from seqcli.forecasting.page.words import Language, Words
 from seqcli.results import Result
 
 LANGUAGES: Final[Mapping[Language, Words]] = {"en": ENGLISH, "ja": JAPANESE}
@@ -59,7 +60,7 @@ def report(path: Path, panel: Panel, output: Path, *, language: Language = "en")
         last=max(row["issued_at"] for row in rows)[:10],
         replayed=sum(row["issued_at"][:10] > row["target_date"] for row in rows),
     )
-    content = page.assemble(drawn, LANGUAGES[language])
+    content = assembly.assemble(drawn, LANGUAGES[language])
     files.write_text(output, content)
     origin = max(one.origin for one in newest)
     size = len(content.encode()) / 1000.0

@@ -15,10 +15,11 @@ import pytest
 from journals import keep, offsets, rows, walk
 
 from seqcli.errors import InputError, MachineError
-from seqcli.forecasting import drift, fans, journal, page_drawing, track
+from seqcli.forecasting import drift, journal, track
 from seqcli.forecasting.data import Panel
-from seqcli.forecasting.markup import Markup, tag
-from seqcli.forecasting.page_words import Words
+from seqcli.forecasting.page import fans
+from seqcli.forecasting.page.markup import Markup, tag
+from seqcli.forecasting.page.words import Words
 from seqcli.forecasting.report import LANGUAGES, report
 
 FIT = 300
@@ -192,7 +193,7 @@ def test_the_drawing_is_where_its_axis_says(path: Path) -> None:
     keep(path, panel, FIT, horizon=4)
     (one, _) = fans.newest(list(journal.read(path)), panel, 60)
     drawing = Parser()
-    drawing.feed(page_drawing.fan(one, "f", LANGUAGES["en"]))
+    drawing.feed(drawing.fan(one, "f", LANGUAGES["en"]))
     svg = drawing.root.all("svg")[0]
     labels = [t for t in svg.all("text") if t.attributes.get("x") == "-7"]
     heights = {float(t.text): float(t.attributes["y"] or 0) - 18 for t in labels}

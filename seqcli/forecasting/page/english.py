@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from seqcli.forecasting.page_words import Words
+from seqcli.forecasting.page.words import Words
 
 ENGLISH: Final = Words(
     language="en",

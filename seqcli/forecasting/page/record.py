@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from seqcli.forecasting import drift, page_drawing
-from seqcli.forecasting.markup import Markup, join, tag
-from seqcli.forecasting.page_words import Words
+from seqcli.forecasting import drift
+from seqcli.forecasting.page import drawing
+from seqcli.forecasting.page.markup import Markup, join, tag
+from seqcli.forecasting.page.words import Words
 from seqcli.forecasting.scoring import SIGNIFICANT
 from seqcli.forecasting.track import POOLED
 from seqcli.results import Record
@@ -184,8 +185,8 @@ def _drawings(scores: Scores, series: str, identity: str, words: Words) -> list[
     title = words.pit_title.format(ahead=words.ahead(first["h"], scores.calendar))
     out = []
     if first["pit"] is not None:
-        drawing = page_drawing.histogram(first["pit"], f"{identity}-p", title, words)
-        out.append(tag("figure", drawing, tag("figcaption", tag("b", title), " ", words.pit_caption)))
+        drawn = drawing.histogram(first["pit"], f"{identity}-p", title, words)
+        out.append(tag("figure", drawn, tag("figcaption", tag("b", title), " ", words.pit_caption)))
     bars = []
     for h in _some(scores.horizons(series)):
         record = scores.get(series, h)
@@ -193,7 +194,7 @@ def _drawings(scores: Scores, series: str, identity: str, words: Words) -> list[
         for column, promised in (("coverage80", 0.8), ("coverage95", 0.95)):
             if record[column] is not None:
                 bars.append((f"h = {h}, {words.percent(promised, 0)}", float(record[column]), promised))
-    drawing = page_drawing.coverage(bars, f"{identity}-c", words.coverage_title, words)
+    drawing = drawing.coverage(bars, f"{identity}-c", words.coverage_title, words)
     caption = tag("figcaption", tag("b", words.coverage_title), " ", words.coverage_caption)
     return [*out, tag("figure", drawing, caption)]
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from seqcli import __version__
 from seqcli.forecasting import calendar as calendars
-from seqcli.forecasting import drift, page_drawing, page_record
-from seqcli.forecasting.fans import Fan
-from seqcli.forecasting.markup import Markup, tag
-from seqcli.forecasting.page_record import Scores, table
-from seqcli.forecasting.page_words import Words
+from seqcli.forecasting import drift
+from seqcli.forecasting.page import drawing, record
+from seqcli.forecasting.page.fans import Fan
+from seqcli.forecasting.page.markup import Markup, tag
+from seqcli.forecasting.page.record import Scores, table
+from seqcli.forecasting.page.words import Words
 from seqcli.results import Record
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -72,7 +73,7 @@ def assemble(page: Page, words: Words) -> str:
             _glance(page, scores, words),
             _overview(page, scores, words),
             _forecasts(page, scores, words),
-            page_record.section(scores, words),
+            record.section(scores, words),
             _reading(words),
         ),
         tag("footer", tag("p", words.no_advice), tag("p", f"seqcli {__version__} · {page.made}", class_="small")),
@@ -81,7 +82,7 @@ def assemble(page: Page, words: Words) -> str:
 
 
 def _head(page: Page, words: Words) -> Markup:
-    style = resources.files("seqcli.forecasting").joinpath("page.css").read_text(encoding="utf-8")
+    style = resources.files("seqcli.forecasting.page").joinpath("page.css").read_text(encoding="utf-8")
     return tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -105,7 +106,7 @@ def _glance(page: Page, scores: Scores, words: Words) -> Markup:
         (words.data_until, words.date(page.data_until)),
         (words.made, words.moment(page.made)),
         (words.model, model),
-        (words.verdict, page_record.verdict(scores, words)),
+        (words.verdict, record.verdict(scores, words)),
         (
             words.journal,
             words.journal_rows.format(
@@ -124,7 +125,7 @@ def _glance(page: Page, scores: Scores, words: Words) -> Markup:
         "section",
         tag("h2", words.glance, id="glance"),
         beware,
-        page_record.skill(scores, words),
+        record.skill(scores, words),
         tag("dl", *(tag("div", tag("dt", name), tag("dd", said)) for name, said in facts), class_="facts"),
         tag("p", words.no_advice, class_="small"),
         aria_labelledby="glance",
@@ -142,7 +143,7 @@ def _warnings(page: Page, scores: Scores, words: Words) -> Iterator[str]:
     elif _age(page.calendar, newest.origin, page.data_until) > 0:
         yield words.behind_data.format(data=words.date(page.data_until), date=words.date(newest.origin))
     if scores.verdict in (drift.RECALIBRATE, drift.RETRAIN):
-        yield page_record.verdict(scores, words)
+        yield record.verdict(scores, words)
     if page.replayed:
         yield words.replayed.format(n=words.count(page.replayed))
     if scores.seen:
@@ -161,13 +162,13 @@ def _overview(page: Page, scores: Scores, words: Words) -> Markup:
     head += [words.held80, words.to_ewma, words.drift]
     rows = []
     for k, one in enumerate(page.fans):
-        record = scores.get(one.series, "all")
+        found = scores.get(one.series, "all")
         last = words.number(one.last, one.digits)
         cells: list[object] = [last if one.origin == newest.origin else f"{last} ({words.date(one.origin)})"]
         cells += [_range(one, min(h, len(one.targets) - 1), "q0.1", "q0.9", words) for h in ends]
-        cells += [words.percent(record["coverage80"] if record else None)]
-        cells += [words.ratio(record["crps_ewma"] if record else None)]
-        cells += [page_record.drift_in_short(scores, one.series, words)]
+        cells += [words.percent(found["coverage80"] if found else None)]
+        cells += [words.ratio(found["crps_ewma"] if found else None)]
+        cells += [record.drift_in_short(scores, one.series, words)]
         rows.append((tag("a", one.series, href=f"#s{k + 1}"), cells))
     return tag(
         "section",
@@ -183,7 +184,7 @@ def _range(one: Fan, h: int, low: str, high: str, words: Words) -> str:
 
 def _forecasts(page: Page, scores: Scores, words: Words) -> Markup:
     articles = [_article(one, f"s{k + 1}", scores, words) for k, one in enumerate(page.fans)]
-    wider = any(page_drawing.stretched(one) for one in page.fans)
+    wider = any(drawing.stretched(one) for one in page.fans)
     return tag(
         "section",
         tag("h2", words.forecasts, id="forecasts"),
@@ -197,10 +198,10 @@ def _article(one: Fan, identity: str, scores: Scores, words: Words) -> Markup:
     return tag(
         "article",
         tag("h3", one.series, id=identity),
-        tag("p", page_drawing.summary(one, words)),
-        tag("figure", page_drawing.fan(one, f"{identity}-f", words), page_drawing.legend(one, words)),
+        tag("p", drawing.summary(one, words)),
+        tag("figure", drawing.fan(one, f"{identity}-f", words), drawing.legend(one, words)),
         tag("details", tag("summary", words.numbers), *_numbers(one, identity, words)),
-        page_record.of_series(scores, one.series, identity, words),
+        record.of_series(scores, one.series, identity, words),
         tag("p", tag("a", words.top, href="#overview"), class_="small"),
         aria_labelledby=identity,
     )
@@ -208,7 +209,7 @@ def _article(one: Fan, identity: str, scores: Scores, words: Words) -> Markup:
 
 def _numbers(one: Fan, identity: str, words: Words) -> Iterator[Markup]:
     """The numbers of the drawing as tables."""
-    bands = page_drawing.BANDS[::-1]
+    bands = drawing.BANDS[::-1]
     head = [words.date_heading, words.ahead_heading, words.median]
     head += [words.between.format(share=words.percent(int(name) / 100, 0)) for name, _, _ in bands]
     came = any(value is not None for value in one.came)

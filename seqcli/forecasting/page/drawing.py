@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from seqcli.forecasting.fans import Fan
-from seqcli.forecasting.markup import Markup, tag
-from seqcli.forecasting.page_words import Words
+from seqcli.forecasting.page.fans import Fan
+from seqcli.forecasting.page.markup import Markup, tag
+from seqcli.forecasting.page.words import Words
 
 BANDS: Final = (("95", "q0.025", "q0.975"), ("80", "q0.1", "q0.9"), ("50", "q0.25", "q0.75"))
 """The bands of a fan, the widest first: percentage, lower and upper quantile."""

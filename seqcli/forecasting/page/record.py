@@ -196,7 +196,7 @@ def _drawings(scores: Scores, series: str, identity: str, words: Words) -> list[
                 bars.append((f"h = {h}, {words.percent(promised, 0)}", float(record[column]), promised))
     drawing = drawing.coverage(bars, f"{identity}-c", words.coverage_title, words)
     caption = tag("figcaption", tag("b", words.coverage_title), " ", words.coverage_caption)
-    return [*out, tag("figure", drawing, caption)]
+    return [*out, tag("figure", drawn, caption)]
 
 
 def _table(scores: Scores, series: str, horizons: Sequence[int], identity: str, words: Words) -> Markup:

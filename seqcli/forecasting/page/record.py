@@ -194,9 +194,9 @@ def _drawings(scores: Scores, series: str, identity: str, words: Words) -> list[
         for column, promised in (("coverage80", 0.8), ("coverage95", 0.95)):
             if record[column] is not None:
                 bars.append((f"h = {h}, {words.percent(promised, 0)}", float(record[column]), promised))
-    drawing = drawing.coverage(bars, f"{identity}-c", words.coverage_title, words)
+    covered = drawing.coverage(bars, f"{identity}-c", words.coverage_title, words)
     caption = tag("figcaption", tag("b", words.coverage_title), " ", words.coverage_caption)
-    return [*out, tag("figure", drawn, caption)]
+    return [*out, tag("figure", covered, caption)]
 
 
 def _table(scores: Scores, series: str, horizons: Sequence[int], identity: str, words: Words) -> Markup:

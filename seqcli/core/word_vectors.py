@@ -92,16 +92,16 @@ def _ginza() -> VectorStore:
     version = json.loads((package / "meta.json").read_text(encoding="utf-8"))["version"]
 
     def build(folder: Path) -> None:
+        import srsly
         from spacy.strings import StringStore
-        from spacy.vectors import Vectors
 
         vocabulary = package / f"ja_ginza-{version}" / "vocab"
-        strings = StringStore().from_disk(vocabulary / "strings.json")
-        table = Vectors(strings=strings).from_disk(vocabulary)
-        keys = [(strings[key], row) for key, row in table.key2row.items()]
+        strings = StringStore().from_disk(vocabulary / "strings.json")  # knows a word by its hash
+        matrix = np.load(vocabulary / "vectors", allow_pickle=False)
+        keys = [(strings[key], row) for key, row in srsly.read_msgpack(vocabulary / "key2row").items()]
         origin = Origin(f"ja_ginza {version}", "normalized", _GINZA_RECIPE)
         vector_store.write_store(
-            folder, table.data, keys, origin, settled=_settled([key for key, _ in keys[:_INDEXED]])
+            folder, matrix, keys, origin, settled=_settled([key for key, _ in keys[: len(matrix)]])
         )
 
     # The dictionary settles which words are their own normalized form.

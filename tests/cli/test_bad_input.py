@@ -486,12 +486,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ids=["model", "picture", "journal", "rows"],
 )
 def test_a_full_disk_leaves_nothing_that_would_be_in_the_way_later(
-    run: Run, model: Path, small_disk: Path, tmp_path: Path, command: tuple[Any, ...]
+    quick: Run, model: Path, small_disk: Path, tmp_path: Path, command: tuple[Any, ...]
 ) -> None:
     table(tmp_path / "x.csv", DATES, x=VALUES)
     words = [model if word == "MODEL" else word for word in command]
-    assert "disk full" in lines(run(*words, fails_with=5))[0]
+    assert "disk full" in lines(quick(*words, fails_with=5))[0]
     left = names(small_disk)
     assert left == ["taken"] or (left[0] == "j.db" and (small_disk / "j.db-wal").stat().st_size == 0)
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    run(*words)  # nothing is in the way of the same command once there is room
+    quick(*words)  # nothing is in the way of the same command once there is room

@@ -252,11 +252,25 @@ def test_a_constant_series_is_warned_of_and_alone_refused(quick: Run, tmp_path: 
     table(tmp_path / "x.csv", days(), x=walk(), flat=[5.0] * DAYS)
     said = quick("train-forecast", "x.csv", *TINY, "--out", "model")
     assert "warning: flat never moves" in said.stderr
-    forecast = {row["series"]: row for row in quick("forecast", "model", "x.csv").rows}
+    shown = quick("forecast", "model", "x.csv")
+    forecast = {row["series"]: row for row in shown.rows}
+    assert "warning: flat never moves: its intervals have no width" in shown.stderr
     assert all(math.isfinite(forecast["flat"][q]) for q in records.QUANTILES)
     alone = quick("train-forecast", "x.csv", "--value-column", "flat", *TINY, "--out", "other", fails_with=3)
     assert "flat never moves" in alone.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_a_series_of_few_values_is_warned_of_and_one_of_a_single_value_has_no_forecast(
+    quick: Run, known: Path, tmp_path: Path
+) -> None:
+    table(tmp_path / "x.csv", days(), x=walk(), new=[*[""] * (DAYS - 3), 1, 2, 3], newest=[*[""] * (DAYS - 1), 1])
+    said = quick("forecast", known, "x.csv")
+    assert {row["series"] for row in said.rows} == {"x", "new"}
+    assert "warning: new has only 3 values" in said.stderr
+    assert "warning: newest has 1 value: no forecast" in said.stderr
+    alone = quick("forecast", known, "x.csv", "--value-column", "newest", fails_with=3).stderr
+    assert "a single value says nothing of how far it moves" in alone
 
 
 def test_a_series_that_crosses_zero_is_modelled_in_differences(quick: Run, tmp_path: Path) -> None:
@@ -491,6 +505,16 @@ def test_every_nth_origin_and_finer_records(quick: Run, fx: Path) -> None:
     assert len(quick("backtest", fx, *window, "--by-horizon").rows) == 6
 
 
+def test_a_model_that_has_learnt_from_everything_is_replayed_with_baselines_that_have_not(
+    quick: Run, known: Path, history: dict[str, Path]
+) -> None:
+    said = quick("backtest", known, history["no future"], "--baselines", "fast")
+    assert "these origins prove nothing" in said.stderr
+    assert "Nothing can be said" in said.stderr
+    assert [row["in_sample"] for row in said.rows] == [True] * 6
+    assert all(row["n"] == 58 * 5 and row["crps_ewma"] is not None for row in said.rows)
+
+
 # Every morning
 
 
@@ -529,12 +553,21 @@ def test_the_age_of_the_data_is_counted_in_business_days(until: Any, fx: Path, l
     if age:
         old = until(fx, last, now, "--max-age", f"{age - 1}d", fails_with=75)
         assert old.stdout == ""
-        assert f"the newest value is of {last}, {age} business days old" in old.stderr
+        assert f"the newest value of EUR/USD is of {last}, {age} business days old" in old.stderr
         assert "hint:" in old.stderr
         let_through = until(fx, last, now, "--max-age", age - 1, "--allow-stale")
         assert {row["stale"] for row in let_through.rows} == {age}
         assert list(let_through.rows[0])[-1] == "stale"
         assert "warning: the data are" in let_through.stderr
+
+
+def test_one_old_series_among_new_ones_is_too_old_as_well(quick: Run, fx: Path) -> None:
+    ask = ("forecast", fx, "--pair", "USD/JPY", "--pair", "USD/RUB", "--max-age", "4d")
+    refused = quick(*ask, fails_with=75, **NOW)
+    assert "the newest value of USD/RUB is of 2022-03-01" in refused.stderr
+    assert refused.stdout == ""
+    let_through = quick(*ask, "--allow-stale", **NOW).rows
+    assert {row["series"]: row["stale"] for row in let_through if row["h"] == 1} == {"USD/RUB": 1194, "USD/JPY": 0}
 
 
 def test_a_journal_keeps_a_forecast_once_and_replaces_it_only_by_force(run: Run, fx: Path) -> None:

@@ -192,9 +192,9 @@ def test_the_drawing_is_where_its_axis_says(path: Path) -> None:
     panel = walk(FIT + 80)
     keep(path, panel, FIT, horizon=4)
     (one, _) = fans.newest(list(journal.read(path)), panel, 60)
-    drawing = Parser()
-    drawing.feed(drawing.fan(one, "f", LANGUAGES["en"]))
-    svg = drawing.root.all("svg")[0]
+    parser = Parser()
+    parser.feed(drawing.fan(one, "f", LANGUAGES["en"]))
+    svg = parser.root.all("svg")[0]
     labels = [t for t in svg.all("text") if t.attributes.get("x") == "-7"]
     heights = {float(t.text): float(t.attributes["y"] or 0) - 18 for t in labels}
     (top, bottom) = (max(heights), min(heights))

@@ -17,7 +17,7 @@ from journals import keep, offsets, rows, walk
 from seqcli.errors import InputError, MachineError
 from seqcli.forecasting import drift, journal, track
 from seqcli.forecasting.data import Panel
-from seqcli.forecasting.page import fans
+from seqcli.forecasting.page import drawing, fans
 from seqcli.forecasting.page.markup import Markup, tag
 from seqcli.forecasting.page.words import Words
 from seqcli.forecasting.report import LANGUAGES, report

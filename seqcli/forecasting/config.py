@@ -13,6 +13,9 @@ from seqcli.errors import ModelError
 LEVELS: Final = (0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975)
 FEATURES: Final = 1  # raise it whenever features.build gives other numbers for the same panel
 
+CLIP: Final = 6.0  # standard deviations; an input beyond is an accident, not information
+LOG_LIMIT: Final = 3.0  # a day's volatility stays within e^±3 of today's
+
 # Chosen on three windows of two years, 2018 to June 2024, each forecast from the data before it.
 LEARNING_RATE: Final = 3e-3
 WEIGHT_DECAY: Final = 0.01

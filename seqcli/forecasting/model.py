@@ -36,13 +36,11 @@ from torch.nn import functional
 
 from seqcli.core.cells import RecurrentEncoder
 from seqcli.core.encoder import EncoderConfig
-from seqcli.forecasting.config import ForecastConfig
+from seqcli.forecasting.config import CLIP, LOG_LIMIT, ForecastConfig
 from seqcli.forecasting.days import DAY_FEATURES
 from seqcli.forecasting.features import NAMES
 
-CLIP = 6.0  # standard deviations; an input beyond is an accident, not information
 MIN_STEP = 1e-3  # between two empirical quantiles, for a series that mostly stands still
-LOG_LIMIT = 3.0  # a day's volatility stays within e^±3 of today's
 
 
 class Head(nn.Module):

@@ -15,11 +15,9 @@ from seqcli.core.encoder import Encoder
 from seqcli.errors import ModelError
 from seqcli.forecasting import features
 from seqcli.forecasting.blocks import Blocks
-from seqcli.forecasting.config import ForecastConfig
+from seqcli.forecasting.config import CLIP, LOG_LIMIT, ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.days import DAY_FEATURES
-
-CLIP, LOG_LIMIT = 6.0, 3.0  # as in model.py
 
 Tensors = Mapping[str, NDArray[Any]]
 

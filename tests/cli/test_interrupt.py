@@ -1,0 +1,134 @@
+"""Trainings that are interrupted, gone on with, started twice, or begun where something is already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run, environment, seqcli
+
+PAIR = ("--pair", "USD/JPY", "--since", "2019-01-01", "--until", "2026-10-30", "--threads", "1")
+SMALL = ("train-forecast", *PAIR, "--quick", "--members", "1", "--hidden", "4")
+LONG = (*SMALL, "--batch-size", "2", "--epochs", "9", "-v")
+HARMLESS, RUINOUS = (("--epochs", "1", "--baselines", "none", "--learning-rate", rate) for rate in ("1e-9", "1"))
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to be noticed")
+
+
+@contextmanager
+def under_way(*words: Any, until: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that has just written a line that begins with ``until`` to stderr; killed if it is left running."""
+    command = [sys.executable, "-m", "seqcli", *map(str, words)]
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=environment(**env), **streams) as process:
+        assert process.stderr is not None
+        try:
+            seen = []
+            for line in process.stderr:
+                seen.append(line)
+                if line.startswith(until):
+                    break
+            else:
+                pytest.fail("".join(seen))
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupted(*words: Any, until: str, by: signal.Signals, **env: str) -> str:
+    """Stops a command at a line of stderr; what it says from then on. The exit code must be the signal's."""
+    with under_way(*words, until=until, **env) as process:
+        process.send_signal(by)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + by, said
+    return said
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """The model of a training that nobody disturbed."""
+    model = tmp_path_factory.mktemp("interrupt") / "whole"
+    seqcli(*LONG, "--baselines", "none", "--out", model, **folders)
+    return model
+
+
+def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_weights(
+    run: Run, uninterrupted: Path, folders: dict[str, str], tmp_path: Path
+) -> None:
+    model = tmp_path / "fx"
+    words = (*LONG, "--out", model)
+
+    said = interrupted(*words, until="training ", by=signal.SIGINT, **folders)  # in the first fit
+    assert "error: training: interrupted" in said
+    assert "--resume" in said
+    assert [child.name for child in model.iterdir()] == ["resume"]
+    assert "--resume" in run("forecast", model, fails_with=4).stderr
+
+    goes_on = (*words, "--resume", "--baselines", "all")  # GARCH takes long enough to be stopped, too
+    interrupted(*goes_on, until="fitting through the end ", by=signal.SIGTERM, **folders)
+    last = json.loads(contents(uninterrupted)["seqcli.json"])["data"]["steps"]
+    assert "interrupted" in interrupted(*goes_on, until=f"fitting through the end {last}/", by=signal.SIGINT, **folders)
+    assert [child.name for child in model.iterdir()] == ["resume"]
+
+    finished = run(*words, "--resume", "--baselines", "none")
+    assert "epoch" not in finished.stderr  # both fits had been saved
+    assert contents(model)["model.safetensors"] == contents(uninterrupted)["model.safetensors"]
+    assert contents(model).keys() == contents(uninterrupted).keys()
+
+
+def test_sigterm_during_the_start_leaves_nothing(tmp_path: Path, folders: dict[str, str]) -> None:
+    words = (*SMALL, "--log-file", "/dev/stderr", "--out", tmp_path / "fx")
+    said = interrupted(*words, until="20", by=signal.SIGTERM, **folders)  # the log's first line: started
+    assert "Traceback" not in said
+    assert not (tmp_path / "fx" / "seqcli.json").exists()
+
+
+def test_two_trainings_do_not_share_a_folder(run: Run, folders: dict[str, str], tmp_path: Path) -> None:
+    words = (*LONG, "--out", tmp_path / "fx")
+    with under_way(*words, "--epochs", 9999, until="training ", **folders) as first:
+        second = run(*words, "--overwrite", fails_with=75)
+        assert second.stderr.startswith(f"error: {tmp_path / 'fx'}: in use by another process")
+        assert first.poll() is None
+
+
+def test_a_folder_that_holds_something_is_refused_until_told_otherwise(run: Run, fx: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(fx, tmp_path / "fx")
+    words = (*SMALL, *HARMLESS, "--out", model)
+    for flag, hint in (((), "--overwrite replaces it"), (("--resume",), "start it without --resume")):
+        assert hint in run(*words, *flag, fails_with=4).stderr
+        assert contents(model) == contents(fx)
+    (model / "fx.db").write_text("a journal")
+    run(*words, "--overwrite")
+    assert contents(model)["seqcli.json"] != contents(fx)["seqcli.json"]
+    assert contents(model)["fx.db"] == b"a journal"
+
+
+def test_there_must_be_something_to_resume(run: Run, tmp_path: Path) -> None:
+    ran = run(*SMALL, "--resume", "--out", tmp_path / "fx", fails_with=4)
+    assert ran.stderr == f"error: {tmp_path / 'fx'}: nothing to resume\nhint: start it without --resume\n"
+
+
+def test_a_new_model_replaces_the_old_one_only_if_it_is_no_worse(run: Run, fx: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(fx, tmp_path / "fx")
+    again = ("--out", model, "--overwrite")
+    worse = run(*SMALL, *RUINOUS, *again, "--promote-if-better", fails_with=7)
+    assert [row["model"] for row in worse.rows] == ["lstm", "previous"]
+    assert "was kept as it is" in worse.stderr
+    assert contents(model) == contents(fx)
+
+    run(*SMALL, *RUINOUS, *again)
+    ruined = contents(model)
+    run(*SMALL, *HARMLESS, *again, "--promote-if-better")
+    assert contents(model)["model.safetensors"] != ruined["model.safetensors"]

@@ -247,6 +247,8 @@ def _read_long(table: rows.Table, date_column: str, options: TableOptions) -> li
     series: dict[str, _Series] = {}
     for row in table:
         name = rows.text(row, key)
+        if not name.strip():
+            raise InputError(row.where(key), "no name of a series", "name the series in every row")
         one = series.setdefault(name, _Series(name))
         one.add(rows.date(row, date_column), rows.number(row, others[0]), row.number, table.name)
     return list(series.values())

@@ -8,13 +8,16 @@ import json
 import math
 import os
 import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd  # noqa: TID253 - writes the tables in other formats
 import pytest
-from conftest import SAMPLES, Ran, Run, seqcli
+from conftest import SAMPLES, Ran, Run, environment, seqcli
 from safetensors.numpy import load_file
 from tables import DAYS, TINY, days, quick, table, walk
 
@@ -52,6 +55,10 @@ def weights(model: Path) -> bytes:
 def manifest(model: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((model / "seqcli.json").read_text(encoding="utf-8"))
     return found
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def numbers(rows: list[dict[str, Any]], key: str = "q0.1") -> list[float]:
@@ -150,6 +157,30 @@ def test_the_steps_that_max_minutes_planned_give_the_same_weights_again(quick: R
     assert 1 <= manifest(tmp_path / "timed")["data"]["steps"] <= steps < 1000
     quick(*train, "--steps", steps, "--out", "counted")
     assert weights(tmp_path / "timed") == weights(tmp_path / "counted")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_training_goes_on_to_the_same_weights(
+    quick: Run, tmp_path: Path, folders: dict[str, str], number: int, code: int
+) -> None:
+    table(tmp_path / "rates.csv", days(), x=walk())
+    train = ["train-forecast", "rates.csv", *map(str, TINY), "--epochs", "400", "--holdout", "0"]
+    quick(*train, "--out", "whole")
+    command = [sys.executable, "-m", "seqcli", *train, "--verbose", "--out", "parts"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment(**folders), cwd=tmp_path, **pipes) as process:
+        assert process.stderr is not None
+        assert "epoch 1" in process.stderr.readline()
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert "--resume" in said
+    assert names(tmp_path / "parts") == ["resume"]
+    assert "--resume" in quick("forecast", "parts", "rates.csv", fails_with=4).stderr
+    assert "--resume goes on with it" in quick(*train, "--out", "parts", fails_with=4).stderr
+    quick(*train, "--out", "parts", "--resume")
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert "resume" not in names(tmp_path / "parts")
 
 
 # Every kind of table
@@ -429,7 +460,7 @@ def test_a_new_model_takes_the_place_of_the_old_one_only_if_it_is_no_worse(quick
     assert "model was kept as it is" in worse.stderr
     assert [row["model"] for row in worse.rows] == ["lstm", "previous"]
     assert weights(tmp_path / "model") == before
-    assert "resume" not in [path.name for path in (tmp_path / "model").iterdir()]
+    assert "resume" not in names(tmp_path / "model")
     quick(*train, *swap, "--epochs", 3, "--seed", 1)
     assert weights(tmp_path / "model") == before  # the same again is no worse
 

@@ -1,0 +1,230 @@
+"""Much work in order: over several processes, with flat memory, and so that a killed run can go on."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from seqcli.core import files
+from seqcli.errors import MachineError, SeqcliError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AHEAD = 3  # chunks in work or waiting for each process: it never idles, and memory does not grow with the input
+
+
+def run(function: Callable[[T], R], items: Iterable[T], *, workers: int = 1, chunk: int = 64) -> Iterator[R]:
+    """``function(item)`` of every item, in the order of the items, which are taken only as they are needed.
+
+    The results are the same for any number of processes. What fails, fails at its place: the results before it come
+    first. Close the iterator (``contextlib.closing``) to end the processes before its end.
+
+    Arguments:
+        function: of a module, or a method of an object that is cheap to send to a process.
+        items: what to work on; batches, where the function wants many at once.
+        workers: processes; with 1 all is done in this one.
+        chunk: items that are sent to a process together.
+
+    Raises:
+        MachineError: a process was killed, most often for want of memory.
+        Exception: what ``function`` or ``items`` raised; a note says on which item, from 1.
+    """
+    if workers <= 1:
+        for number, item in enumerate(items, 1):
+            result, failure = _try(function, item, number)
+            if failure is not None:
+                raise failure
+            yield result[0]
+        return
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+    try:
+        yield from _in_order(pool, function, _chunks(items, chunk), workers * _AHEAD)
+        pool.shutdown()
+    except BrokenProcessPool:
+        hint = f"it may have been out of memory: try fewer than --workers {workers}"
+        raise MachineError("--workers", "a working process was killed", hint) from None
+    finally:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, function: Callable[[T], R], chunks: Iterator[tuple[int, list[T]]], ahead: int
+) -> Iterator[R]:
+    pending: deque[Future[tuple[list[R], Exception | None]]] = deque()
+    broken: Exception | None = None  # what the items raised, to be said after the results before it
+    while True:
+        while len(pending) < ahead and broken is None:
+            try:
+                first, chunk = next(chunks)
+            except StopIteration:
+                break
+            except Exception as problem:
+                broken = problem
+            else:
+                pending.append(pool.submit(_work, function, chunk, first))
+        if not pending:
+            if broken is not None:
+                raise broken
+            return
+        results, failure = pending.popleft().result()
+        yield from results
+        if failure is not None:
+            raise failure
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[tuple[int, list[T]]]:
+    """Items by the chunk, each with the number of its first; also those before an exception of ``items``."""
+    numbered = iter(items)
+    for first in itertools.count(1, size):
+        chunk: list[T] = []
+        try:
+            for item in itertools.islice(numbered, size):
+                chunk.append(item)  # noqa: PERF402  what came before an exception is not lost
+        except Exception:
+            if chunk:
+                yield first, chunk
+            raise
+        if not chunk:
+            return
+        yield first, chunk
+
+
+def _begin() -> None:
+    """In a new process: Ctrl-C is the parent's affair, and without a parent there is nothing to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _work(function: Callable[[T], R], chunk: list[T], first: int) -> tuple[list[R], Exception | None]:
+    results: list[R] = []
+    for number, item in enumerate(chunk, first):
+        result, failure = _try(function, item, number)
+        if failure is not None:
+            return results, _portable(failure)
+        results += result
+    return results, None
+
+
+def _try(function: Callable[[T], R], item: T, number: int) -> tuple[list[R], Exception | None]:
+    try:
+        return [function(item)], None
+    except Exception as failure:
+        failure.add_note(f"while working on item {number}")
+        return [], failure
+
+
+def _portable(failure: Exception) -> Exception:
+    """An exception that another process can read, with its traceback as a note."""
+    failure.add_note("".join(traceback.format_exception(failure)).rstrip())
+    if isinstance(failure, SeqcliError):
+        failure.args = (failure.where, failure.what, failure.hint)  # what it is made again from
+    try:
+        copy.copy(failure)  # is made again in the same way as in the other process
+    except Exception:
+        unreadable, failure = failure, RuntimeError(f"{type(failure).__name__}: {failure}")
+        failure.__notes__ = unreadable.__notes__
+    return failure
+
+
+class Sink:
+    """A file in the making, and how much of the input it holds.
+
+    Arguments:
+        done: items whose results an earlier run has written already; leave them out.
+    """
+
+    def __init__(self, stream: BinaryIO, journal: Path, job: Mapping[str, object], done: int) -> None:
+        self.done = done
+        self._stream, self._journal, self._job = stream, journal, job
+        self._saved = time.monotonic()
+
+    def append(self, data: bytes, items: int = 1) -> None:
+        """The results of the next ``items`` items; about every second they are made to last."""
+        self._stream.write(data)
+        self.done += items
+        if time.monotonic() - self._saved > 1:
+            self.save()
+
+    def save(self) -> None:
+        """Makes all that was appended survive the process."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        record = {"job": self._job, "items": self.done, "bytes": self._stream.tell()}
+        files.write_text(self._journal, json.dumps(record, ensure_ascii=False))
+        self._saved = time.monotonic()
+
+
+@contextmanager
+def restartable(path: Path, job: Mapping[str, object] | None) -> Iterator[Sink]:
+    """A file that takes its place when the block ends well; a run that was stopped or killed goes on where it was.
+
+    Until then the results lie in ``path.partial`` beside it, and what is done in ``path.partial.json``.
+
+    Arguments:
+        path: the file; an old one is replaced at the end.
+        job: all that the results depend on, as JSON (``identity`` of the inputs among them): a run goes on only with
+            what the same job left. ``None``: the input cannot be read twice, so every run begins anew.
+
+    Raises:
+        TryLaterError: another process writes the same file.
+        MachineError: the disk is full or the folder cannot be written to; what was done is kept.
+    """
+    partial, journal = path.with_name(path.name + ".partial"), path.with_name(path.name + ".partial.json")
+    with files.lock(path), files.explained(path):
+        done, size = _left_over(partial, journal, job)
+        with partial.open("r+b" if size else "wb") as stream:
+            stream.truncate(size)
+            stream.seek(size)
+            sink = Sink(stream, journal, job or {}, done)
+            try:
+                yield sink
+            finally:
+                if job is not None:
+                    sink.save()
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+        journal.unlink(missing_ok=True)
+
+
+def _left_over(partial: Path, journal: Path, job: Mapping[str, object] | None) -> tuple[int, int]:
+    """How many items an earlier run of the same job has done, and the bytes of their results."""
+    try:
+        record = json.loads(journal.read_text(encoding="utf-8"))
+        if job is not None and record["job"] == job and partial.stat().st_size >= record["bytes"]:
+            return int(record["items"]), int(record["bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none, or one that was not written by us
+    return 0, 0
+
+
+def identity(path: Path) -> dict[str, object]:
+    """What tells an input file from another, or from itself after a change."""
+    facts = path.stat()
+    return {"path": str(path.absolute()), "size": facts.st_size, "modified": facts.st_mtime_ns}

@@ -63,10 +63,10 @@ def _explained() -> Iterator[None]:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
         code = ExitCode.OK
-    except _Terminated:
-        code = _say_stopped("terminated", ExitCode.TERMINATED)
-    except KeyboardInterrupt:
-        code = _say_stopped("interrupted", ExitCode.INTERRUPTED)
+    except _Terminated as stop:
+        code = _say_stopped("terminated", stop, ExitCode.TERMINATED)
+    except KeyboardInterrupt as stop:
+        code = _say_stopped("interrupted", stop, ExitCode.INTERRUPTED)
     except OSError as error:
         code = _report(_from_os(error))
     except (typer.Exit, typer.Abort):
@@ -92,8 +92,9 @@ def _report(error: SeqcliError) -> ExitCode:
     return error.code
 
 
-def _say_stopped(word: str, code: ExitCode) -> ExitCode:
-    _talking[0].warn(word)
+def _say_stopped(word: str, stop: KeyboardInterrupt, code: ExitCode) -> ExitCode:
+    notes = getattr(stop, "__notes__", ())  # what the room adds: what of the work is kept
+    _talking[0].warn("; ".join([word, *notes]))
     return code
 
 

@@ -93,14 +93,26 @@ InputFormat = Annotated[
 Encoding = Annotated[
     str, typer.Option("--encoding", help="auto finds UTF-8, ISO-2022-JP, EUC-JP and cp932.", rich_help_panel="Table")
 ]
+TableEncoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="auto finds UTF-8, ISO-2022-JP, EUC-JP and cp932.",
+        show_default="auto",
+        rich_help_panel="Table",
+    ),
+]
 Calendar = Annotated[
-    Literal["infer", "target", "weekdays", "daily", "weekly", "monthly"],
-    typer.Option("--calendar", help="Which days the series has.", rich_help_panel="Table"),
+    Literal["infer", "target", "weekdays", "daily", "weekly", "monthly"] | None,
+    typer.Option("--calendar", help="Which days the series has.", show_default="infer", rich_help_panel="Table"),
 ]
 Transform = Annotated[
-    Literal["auto", "log", "difference"],
+    Literal["auto", "log", "difference"] | None,
     typer.Option(
-        "--transform", help="auto: log-returns of a positive series, differences of any other.", rich_help_panel="Table"
+        "--transform",
+        help="auto: log-returns of a positive series, differences of any other.",
+        show_default="auto",
+        rich_help_panel="Table",
     ),
 ]
 
@@ -136,9 +148,9 @@ class Table:
     value_column: ValueColumn = None
     series_column: SeriesColumn = None
     input_format: InputFormat = None
-    encoding: Encoding = "auto"
-    calendar: Calendar = "infer"
-    transform: Transform = "auto"
+    encoding: TableEncoding = None
+    calendar: Calendar = None
+    transform: Transform = None
 
     def read(self) -> "TableOptions":
         """The same as the room takes it."""

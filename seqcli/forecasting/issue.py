@@ -82,7 +82,8 @@ class Model:
                     "SOURCE", f"the model was trained on {trained_on}: give a table", "seqcli forecast MODEL TABLE.csv"
                 )
             pairs = list(self.manifest.data["series"])
-        return self._as_trained(sources.panel(source, pairs, _merged(self.table, table), until=until))
+        how = table if source is None else _merged(self.table, table)
+        return self._as_trained(sources.panel(source, pairs, how, until=until))
 
     def _as_trained(self, panel: Panel) -> Panel:
         """Series that it knows stay in logarithms or differences, whatever their newest values would suggest."""
@@ -299,7 +300,7 @@ def _sentence(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _merged(recorded: TableOptions, given: TableOptions) -> TableOptions:
     """What the user says now, and for the rest what was said when the model was trained."""
-    said = {name: value for name, value in asdict(given).items() if value not in (None, (), "auto", "infer")}
+    said = {name: value for name, value in asdict(given).items() if value not in (None, ())}
     return replace(recorded, **said)
 
 

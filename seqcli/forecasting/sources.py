@@ -31,15 +31,18 @@ class TableOptions:
         encoding: a codec's name, or ``auto``.
         calendar: a key of ``calendar.CALENDARS``, or ``infer``.
         transform: ``auto`` (log-returns of a positive series, differences of any other), ``log`` or ``difference``.
+
+    ``None`` in one of the last three: nobody said anything. That is not ``auto`` where a model remembers how its table
+    was read.
     """
 
     date_column: str | None = None
     value_columns: tuple[str, ...] = ()
     series_column: str | None = None
     input_format: str | None = None
-    encoding: str = "auto"
-    calendar: str = "infer"
-    transform: str = "auto"
+    encoding: str | None = None
+    calendar: str | None = None
+    transform: str | None = None
 
 
 @dataclass
@@ -93,6 +96,14 @@ def panel(
         if pairs:
             options = replace(options, value_columns=(*options.value_columns, *pairs))
         return from_table(source, options, first, last)
+    flags = {
+        "--date-column": options.date_column,
+        "--value-column": " ".join(options.value_columns),
+        "--series-column": options.series_column,
+        "--input-format": options.input_format,
+    }
+    if said := next((f"{flag} {value}" for flag, value in flags.items() if value), None):
+        raise UsageError(said, "is about a table, and none is named", "name the table as SOURCE, or - for stdin")
     return from_rates(rates.load(), pairs or rates.CROSSES, first, last)
 
 
@@ -186,7 +197,7 @@ def from_table(
             otherwise positive series, a day that the calendar does not have, or no values at all.
     """
     kind = options.input_format or ("csv" if source == "-" else None)
-    table = rows.read_table(source, input_format=kind, encoding=options.encoding, stdin=stdin)
+    table = rows.read_table(source, input_format=kind, encoding=options.encoding or "auto", stdin=stdin)
     date_column = table.require(options.date_column or _date_column(table.columns), "--date-column")
     for column in options.value_columns:
         table.require(column, "--value-column")
@@ -204,14 +215,14 @@ def from_table(
         first, last = min(s.dates[0] for s in everything), max(s.dates[-1] for s in everything)
         raise InputError(table.name, what, f"its values go from {first} to {last}")
     days = np.array(sorted({d for s in series for d in s.dates}), "datetime64[D]")
-    calendar = calendars.infer(days) if options.calendar == "infer" else options.calendar
+    calendar = calendars.infer(days) if options.calendar in (None, "infer") else options.calendar
     calendars.check(calendar, days, table.name)
     dates = calendars.between(calendar, days[0], days[-1])
     values = np.full((len(dates), len(series)), np.nan)
     for place, one in enumerate(series):
         values[np.searchsorted(dates, np.array(one.dates, "datetime64[D]")), place] = one.values
     names = tuple(s.name for s in series)
-    log = np.array([_is_log(s, options.transform, table.name) for s in series])
+    log = np.array([_is_log(s, options.transform or "auto", table.name) for s in series])
     currencies, currency_logs = _currencies(names, values, log)
     return Panel(dates, names, values, calendar, log, currencies, currency_logs)
 

@@ -16,7 +16,7 @@ import numpy as np
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.core.lines import display_name
-from seqcli.errors import DivergedError, InputError, Interrupted, ModelError
+from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
 from seqcli.forecasting import backtest, config, issue, predict, scoring
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
@@ -136,12 +136,15 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         require_skill: fail, after everything was saved, unless the model is significantly better than EWMA.
 
     Raises:
+        UsageError: skill is required, but no day held out to show it on.
         InputError: too few days, or nothing that moves.
         ModelError: the place holds something, or there is nothing to resume.
         DivergedError: the loss stopped being a number.
         Interrupted: Ctrl-C or SIGTERM.
     """
     out = place.out
+    if require_skill and not plan.holdout:
+        raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
     with files.lock(out), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
         cut, warnings = _split(panel, plan)
@@ -157,7 +160,11 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
             raise
         records: list[dict[str, Any]] = []
         if cut.test:
-            scores = yield from _report(panel, plan, cut, reported.weights(), old)
+            try:
+                scores = yield from _report(panel, plan, cut, reported.weights(), old)
+            except KeyboardInterrupt as stop:  # a baseline has no step to end
+                stop.add_note("the fits are saved, and --resume goes on from them")
+                raise
             records, warnings = scores.records, (*warnings, *scores.notes)
         detail = backtest.Detail(plan.baselines, require_skill=require_skill)
         report = backtest.result(records, warnings, detail) if records else Result((), warnings=warnings)
@@ -257,8 +264,10 @@ def _previous(out: Path, plan: Plan) -> issue.Model | None:
 
 
 def _worse(records: Sequence[Mapping[str, Any]], name: str) -> str | None:
-    """A sentence if the new model is worse than the one it would replace, by more than two seeds differ."""
+    """A sentence if the new model is worse than the one it would replace, by more than two seeds differ, or may be."""
     crps = {r["model"]: r["crps_ratio"] for r in records if r["series"] == "all" and r["h"] == "all"}
+    if crps[name] is None or crps[PREVIOUS] is None:
+        return "the held-out days are too few to compare the new model with the old one"
     ratio = crps[name] / crps[PREVIOUS]
     return f"the new model's CRPS is {ratio:.4f} of the old one's" if ratio > 1 + NOISE else None
 

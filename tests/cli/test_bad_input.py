@@ -196,6 +196,8 @@ def test_dash_without_data_is_said_by_the_real_command(run: Run, model: Path) ->
         (("train-forecast", "x.csv", "--horizon", 0), 2, "--horizon"),
         (("train-forecast", "x.csv", "--cell", "transformer"), 2, "--cell"),
         (("train-forecast", "x.csv", "--until", "yesterday"), 2, "--until yesterday: not a date"),
+        (("train-forecast", "--value-column", "x"), 2, "--value-column x: is about a table, and none is named"),
+        (("train-forecast", "--input-format", "csv"), 2, "name the table as SOURCE, or - for stdin"),
         (("train-forecast", "--pair", "USD/XXQ"), 3, "--pair USD/XXQ: no rates for 'XXQ'"),
         (("train-forecast", "--pair", "USD/JPZ"), 3, "did you mean JPY"),
         (("train-forecast", "--pair", "yen"), 3, "--pair yen: not a currency pair"),

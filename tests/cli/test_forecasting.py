@@ -220,6 +220,19 @@ def test_a_model_remembers_how_its_table_was_read(quick: Run, tmp_path: Path) ->
     assert quick("forecast", "model", JAPANESE).rows[0]["series"] == "アロ/ベク"
 
 
+def test_what_is_said_now_beats_what_a_model_remembers_even_if_it_is_the_default(
+    quick: Run, fx: Path, tmp_path: Path
+) -> None:
+    table(tmp_path / "daily.csv", days("daily"), x=walk())
+    assert "no day of the calendar 'target'" in quick("forecast", fx, "daily.csv", fails_with=3).stderr
+    row = quick("forecast", fx, "daily.csv", "--calendar", "infer").rows[0]
+    assert row["target_date"] == days("daily", DAYS + 1)[-1]
+    quick("train-forecast", JAPANESE, *TINY, *JAPANESE_COLUMNS, "--encoding", "cp932", "--holdout", 0, "--out", "model")
+    (tmp_path / "utf8.csv").write_bytes(JAPANESE.read_bytes().decode("cp932").encode("utf-8"))
+    assert quick("forecast", "model", "utf8.csv", fails_with=3).stdout == ""
+    assert quick("forecast", "model", "utf8.csv", "--encoding", "auto").rows[0]["series"] == "アロ/ベク"
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [
@@ -465,6 +478,20 @@ def test_a_new_model_takes_the_place_of_the_old_one_only_if_it_is_no_worse(quick
     assert weights(tmp_path / "model") == before  # the same again is no worse
 
 
+def test_skill_cannot_be_required_without_days_to_show_it_on(quick: Run, tmp_path: Path) -> None:
+    train = ("train-forecast", WIDE, *TINY, "--holdout", 0, "--require-skill", "--out", "model")
+    assert "error: --require-skill: nothing to show it on" in quick(*train, fails_with=2).stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_is_not_replaced_where_the_held_out_days_say_nothing(quick: Run, tmp_path: Path) -> None:
+    train = ("train-forecast", WIDE, *TINY, "--no-refit", "--holdout", 3, "--out", "model")
+    assert quick(*train, "--require-skill", fails_with=7).rows[0]["n"] == 0
+    kept = quick(*train, "--overwrite", "--promote-if-better", "--seed", 2, fails_with=7)
+    assert "the held-out days are too few to compare" in kept.stderr
+    assert manifest(tmp_path / "model")["seed"] == 1
+
+
 # Replaying the past
 
 
@@ -650,3 +677,13 @@ def test_a_picture_is_drawn_without_a_warning_with_japanese_names(
     assert content.startswith(begins)
     assert len(content) > 10_000
     assert len(said.rows) == 15
+
+
+def test_a_picture_draws_odd_series_and_says_what_it_leaves_out(quick: Run, known: Path, tmp_path: Path) -> None:
+    odd = {"flat": [5.0] * DAYS, "new": [*[""] * (DAYS - 2), 1, 2], "ended": [*walk(DAYS - 9), *[""] * 9]}
+    many = {f"s{i}": walk(seed=i) for i in range(10)}
+    table(tmp_path / "x.csv", days(), **odd, **many)
+    said = quick("forecast", known, "x.csv", "--plot", "fan.png")
+    assert "warning: fan.png shows the first 12 of 13 series" in said.stderr
+    assert (tmp_path / "fan.png").stat().st_size > 10_000
+    assert len(said.rows) == 13 * 5

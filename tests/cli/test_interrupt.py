@@ -79,7 +79,8 @@ def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_weights(
     goes_on = (*words, "--resume", "--baselines", "all")  # GARCH takes long enough to be stopped, too
     interrupted(*goes_on, until="fitting through the end ", by=signal.SIGTERM, **folders)
     last = json.loads(contents(uninterrupted)["seqcli.json"])["data"]["steps"]
-    assert "interrupted" in interrupted(*goes_on, until=f"fitting through the end {last}/", by=signal.SIGINT, **folders)
+    said = interrupted(*goes_on, until=f"fitting through the end {last}/", by=signal.SIGINT, **folders)
+    assert said == "warning: interrupted; the fits are saved, and --resume goes on from them\n"
     assert [child.name for child in model.iterdir()] == ["resume"]
 
     finished = run(*words, "--resume", "--baselines", "none")

@@ -143,13 +143,13 @@ def forecast(
     loaded, freshness = issue.load(model), issue.Freshness(max_age, allow_stale)
     if update:
         out.tell((), issue.refresh(source_url, freshness))
-    # What comes after that day is not even read: a later negative value would say how the series is to be modelled.
+    # What comes after that day does not count: a later negative value would say how the series is to be modelled.
     panel = loaded.panel(source, pair, table.read(), until=as_of)
     result = issue.forecast(loaded, panel, as_of, freshness)
     if journal:
         result = issue.keep(result, journal, force)
     if plot:
-        picture.fan(panel, result.records, plot)
+        out.tell((), picture.fan(panel, result.records, plot))
     out.result(result, str(model))
 
 

@@ -16,13 +16,17 @@ MOST_SERIES = 12
 _BANDS = (("q0.025", "q0.975", 0.15, "95 %"), ("q0.1", "q0.9", 0.25, "80 %"), ("q0.25", "q0.75", 0.35, "50 %"))
 
 
-def fan(panel: Panel, records: Sequence[Record], path: Path) -> None:
+def fan(panel: Panel, records: Sequence[Record], path: Path) -> tuple[str, ...]:
     """Draws the last days of each series and its forecast, one drawing a series (the first dozen), and writes it.
+
+    Returns:
+        A warning where there are more series than were drawn.
 
     Raises:
         MachineError: the disk is full or the folder cannot be written to.
     """
-    names = list(dict.fromkeys(record["series"] for record in records))[:MOST_SERIES]
+    found = list(dict.fromkeys(record["series"] for record in records))
+    names = found[:MOST_SERIES]
     figure, axes = figures.new(len(names))
     for axis, name in zip(axes, names, strict=True):
         rows = [record for record in records if record["series"] == name]
@@ -38,3 +42,6 @@ def fan(panel: Panel, records: Sequence[Record], path: Path) -> None:
         axis.legend(loc="upper left", frameon=False, ncols=3)
         axis.margins(x=0.01)
     figures.save(figure, path)
+    if len(found) == len(names):
+        return ()
+    return (f"{path} shows the first {len(names)} of {len(found)} series: choose others with --pair",)

@@ -8,7 +8,7 @@ from typing import Any
 
 def load() -> Any:
     """The app with every command registered; the modules' order is the reading order of the help."""
-    from seqcli.cli import app, forecasting, keeping, vectors, models  # noqa: F401  importing them registers their commands
+    from seqcli.cli import app, forecasting, keeping, text, vectors, models  # noqa: F401  importing them registers their commands
 
     return app.app
 

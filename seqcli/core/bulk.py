@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,7 +29,9 @@ R = TypeVar("R")
 _AHEAD = 3  # chunks in work or waiting for each process: it never idles, and memory does not grow with the input
 
 
-def run(function: Callable[[T], R], items: Iterable[T], *, workers: int = 1, chunk: int = 64) -> Iterator[R]:
+def run(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int = 1, chunk: int = 64
+) -> Generator[R, None, None]:
     """``function(item)`` of every item, in the order of the items, which are taken only as they are needed.
 
     The results are the same for any number of processes. What fails, fails at its place: the results before it come
@@ -159,24 +161,27 @@ class Sink:
         done: items whose results an earlier run has written already; leave them out.
     """
 
-    def __init__(self, stream: BinaryIO, journal: Path, job: Mapping[str, object], done: int) -> None:
+    def __init__(self, path: Path, stream: BinaryIO, job: Mapping[str, object] | None, done: int) -> None:
         self.done = done
-        self._stream, self._journal, self._job = stream, journal, job
+        self._path, self._stream, self._job = path, stream, job
         self._saved = time.monotonic()
 
     def append(self, data: bytes, items: int = 1) -> None:
         """The results of the next ``items`` items; about every second they are made to last."""
-        self._stream.write(data)
+        with files.explained(self._path):
+            self._stream.write(data)
         self.done += items
         if time.monotonic() - self._saved > 1:
             self.save()
 
     def save(self) -> None:
         """Makes all that was appended survive the process."""
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        record = {"job": self._job, "items": self.done, "bytes": self._stream.tell()}
-        files.write_text(self._journal, json.dumps(record, ensure_ascii=False))
+        with files.explained(self._path):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        if self._job is not None:
+            record = {"job": self._job, "items": self.done, "bytes": self._stream.tell()}
+            files.write_text(_journal(self._path), json.dumps(record, ensure_ascii=False))
         self._saved = time.monotonic()
 
 
@@ -195,28 +200,37 @@ def restartable(path: Path, job: Mapping[str, object] | None) -> Iterator[Sink]:
         TryLaterError: another process writes the same file.
         MachineError: the disk is full or the folder cannot be written to; what was done is kept.
     """
-    partial, journal = path.with_name(path.name + ".partial"), path.with_name(path.name + ".partial.json")
-    with files.lock(path), files.explained(path):
-        done, size = _left_over(partial, journal, job)
-        with partial.open("r+b" if size else "wb") as stream:
+    partial = path.with_name(path.name + ".partial")
+    with files.lock(path):
+        done, size = _left_over(path, partial, job)
+        with files.explained(path):
+            stream = partial.open("r+b" if done else "wb")
+        with stream:
             stream.truncate(size)
             stream.seek(size)
-            sink = Sink(stream, journal, job or {}, done)
+            sink = Sink(path, stream, job, done)
             try:
                 yield sink
-            finally:
-                if job is not None:
+            except BaseException:
+                if job is None or not sink.done:  # nothing to go on with
+                    partial.unlink(missing_ok=True)
+                else:
                     sink.save()
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        journal.unlink(missing_ok=True)
+                raise
+            sink.save()
+        with files.explained(path):
+            partial.replace(path)
+        _journal(path).unlink(missing_ok=True)
 
 
-def _left_over(partial: Path, journal: Path, job: Mapping[str, object] | None) -> tuple[int, int]:
+def _journal(path: Path) -> Path:
+    return path.with_name(path.name + ".partial.json")
+
+
+def _left_over(path: Path, partial: Path, job: Mapping[str, object] | None) -> tuple[int, int]:
     """How many items an earlier run of the same job has done, and the bytes of their results."""
     try:
-        record = json.loads(journal.read_text(encoding="utf-8"))
+        record = json.loads(_journal(path).read_text(encoding="utf-8"))
         if job is not None and record["job"] == job and partial.stat().st_size >= record["bytes"]:
             return int(record["items"]), int(record["bytes"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -30,6 +30,7 @@ class Texts(Iterator[Text]):
 
     Attributes:
         bad: how many lines could not be decoded so far.
+        settings: how the texts are read, for the record of a job.
 
     Raises:
         UsageError: no text at all, or arguments and a file.
@@ -44,6 +45,7 @@ class Texts(Iterator[Text]):
         if not words and file is None:
             raise UsageError("TEXT", "no text was given", "give texts, --file PATH, or - for standard input")
         self.bad = 0
+        self.settings = {"encoding": encoding, "on_error": on_error}
         self._first = ""
         self._on_error = on_error
         self._words = iter(enumerate(words or (), 1))
@@ -53,7 +55,8 @@ class Texts(Iterator[Text]):
 
     def __next__(self) -> Text:
         if self._lines is None:
-            return Text(*next(self._words))
+            number, word = next(self._words)
+            return Text(number, word.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
         while True:
             try:
                 line = next(self._lines)
@@ -72,8 +75,8 @@ class Texts(Iterator[Text]):
         """A sentence about the lines that could not be decoded; empty if all could."""
         if not self.bad:
             return ""
-        done = "were left out" if self._on_error == "skip" else "have � where they could not be read"
-        return f"{self.bad} lines {done}; the first: {self._first}"
+        done = "left out" if self._on_error == "skip" else "with � for what could not be read"
+        return f"{self.bad} line{'s'[: self.bad - 1]} {done}; the first: {self._first}"
 
 
 class _Lines(Lines):

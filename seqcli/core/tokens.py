@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -93,7 +93,7 @@ class Tokenizer:
 
     def words(self, text: str) -> list[str]:
         """The tokens of a text as strings, in the form of the tokenizer; the fast way to many tokens."""
-        text = self._normalized(text)
+        text = self.normalized(text)
         if self.kind == "char":
             return [character for character in text if not character.isspace()]
         if self.kind == "whitespace":
@@ -103,14 +103,14 @@ class Tokenizer:
     def wakati(self, text: str) -> str:
         """The tokens of a text in one line, separated by one space; whitespace inside of a token is one space, too."""
         if self.kind == "ginza" and self.form == "surface":
-            morphemes = _tokenize(self.sudachi, self._normalized(text))
+            morphemes = _tokenize(self.sudachi, self.normalized(text))
             if morphemes is not None:
                 return " ".join(str(morphemes).split())  # Sudachi joins them itself, without a Python object for each
         return " ".join(" ".join(self.words(text)).split())
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens of a text with all that is known of them."""
-        given, text = text, self._normalized(text)
+        given, text = text, self.normalized(text)
         if self.kind == "ginza":
             found = [
                 Token(surface, m.dictionary_form() or surface, m.normalized_form() or surface,
@@ -122,7 +122,7 @@ class Tokenizer:
         else:
             pattern = r"\S" if self.kind == "char" else r"\S+"
             found = [Token(m[0], m[0], m[0], None, m.start(), m.end()) for m in re.finditer(pattern, text)]
-        return found if text == given else _placed(found, given)
+        return found if text == given else placed(found, given)
 
     @property
     def sudachi(self) -> Any:
@@ -161,7 +161,8 @@ class Tokenizer:
         except (KeyError, TypeError, UsageError) as problem:
             raise ModelError("tokenizer", f"not a tokenizer's recipe: {problem}", None) from None
 
-    def _normalized(self, text: str) -> str:
+    def normalized(self, text: str) -> str:
+        """The text that is split."""
         return unicodedata.normalize("NFKC", text) if self.normalize == "nfkc" else text
 
     def _analysed(self, text: str) -> Iterator[tuple[int, Iterable[Any]]]:
@@ -282,7 +283,7 @@ def _cut(window: str, spans: list[tuple[int, int]], known: int) -> int:
     return max((last for _, last in spans if middle < last <= sentence), default=spans[-1][1])
 
 
-def _placed(tokens: list[Token], given: str) -> list[Token]:
+def placed(tokens: Sequence[Token], given: str) -> list[Token]:
     """Tokens of the NFKC form of a text, with the offsets of the text as it was given."""
     starts, ends = [], []
     position = 0

@@ -7,11 +7,12 @@ mode A, then from its Chinese characters, which carry meaning one by one, as kan
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -104,8 +105,17 @@ def _ginza() -> VectorStore:
             folder, matrix, keys, origin, settled=_settled([key for key, _ in keys[: len(matrix)]])
         )
 
-    # The dictionary settles which words are their own normalized form.
-    return vector_store.opened(_place(f"ja_ginza-{version}-sudachidict-{metadata.version('sudachidict-core')}"), build)
+    return vector_store.opened(_place(f"ja_ginza-{version}-{_dictionary()}"), build)
+
+
+def _dictionary() -> str:
+    """Names Sudachi's dictionary, which settles the words that are their own normalized form; its size will do."""
+    spec = importlib.util.find_spec("sudachidict_core")
+    folders = spec.submodule_search_locations if spec is not None else None
+    for folder in folders or ():
+        with contextlib.suppress(OSError):
+            return f"{(Path(folder) / 'resources' / 'system.dic').stat().st_size:x}"
+    return "none"
 
 
 def _settled(words: Sequence[str]) -> frozenset[str]:
@@ -182,7 +192,8 @@ class Lookup:
         self._order = _ORDERS["surface" if store.about.form == "surface" else "normalized"]
         self._seen: dict[tuple[str, str, str], Found] = {}
         self._characters: dict[str, Found] = {}
-        self._total = float(np.sum(1 / (np.arange(1, store.about.keys + 1) + _MANDELBROT)))
+        # The sum of 1 / (rank + b) over all keys, by the midpoint rule: within half a percent.
+        self._total = math.log((store.about.keys + _MANDELBROT + 0.5) / (_MANDELBROT + 0.5))
 
     @cached_property
     def tokens(self) -> Tokenizer:

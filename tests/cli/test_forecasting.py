@@ -8,16 +8,13 @@ import json
 import math
 import os
 import shlex
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd  # noqa: TID253 - writes the tables in other formats
 import pytest
-from conftest import SAMPLES, Ran, Run, environment, seqcli
+from conftest import SAMPLES, Ran, Run, seqcli
 from safetensors.numpy import load_file
 from tables import DAYS, TINY, days, quick, table, walk
 
@@ -152,35 +149,14 @@ def test_the_same_seed_gives_the_same_weights_in_another_process_and_another_see
 def test_the_steps_that_max_minutes_planned_give_the_same_weights_again(quick: Run, tmp_path: Path) -> None:
     table(tmp_path / "rates.csv", days(), x=walk())
     train = ("train-forecast", "rates.csv", *TINY, "--holdout", 0)
-    quick(*train, "--epochs", 1000, "--max-minutes", 0.02, "--out", "timed")
-    steps = manifest(tmp_path / "timed")["data"]["planned_steps"]
-    assert 1 <= manifest(tmp_path / "timed")["data"]["steps"] <= steps < 1000
-    quick(*train, "--steps", steps, "--out", "counted")
+    for _ in range(5):  # a machine that grows busier meanwhile ends before the last planned step
+        quick(*train, "--epochs", 1000, "--max-minutes", 0.02, "--out", "timed", "--overwrite")
+        data = manifest(tmp_path / "timed")["data"]
+        assert 1 <= data["steps"] <= data["planned_steps"] < 1000
+        if data["steps"] == data["planned_steps"]:
+            break
+    quick(*train, "--steps", data["planned_steps"], "--out", "counted")
     assert weights(tmp_path / "timed") == weights(tmp_path / "counted")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_training_goes_on_to_the_same_weights(
-    quick: Run, tmp_path: Path, folders: dict[str, str], number: int, code: int
-) -> None:
-    table(tmp_path / "rates.csv", days(), x=walk())
-    train = ["train-forecast", "rates.csv", *map(str, TINY), "--epochs", "400", "--holdout", "0"]
-    quick(*train, "--out", "whole")
-    command = [sys.executable, "-m", "seqcli", *train, "--verbose", "--out", "parts"]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment(**folders), cwd=tmp_path, **pipes) as process:
-        assert process.stderr is not None
-        assert "epoch 1" in process.stderr.readline()
-        process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
-    assert process.returncode == code, said
-    assert "--resume" in said
-    assert names(tmp_path / "parts") == ["resume"]
-    assert "--resume" in quick("forecast", "parts", "rates.csv", fails_with=4).stderr
-    assert "--resume goes on with it" in quick(*train, "--out", "parts", fails_with=4).stderr
-    quick(*train, "--out", "parts", "--resume")
-    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
-    assert "resume" not in names(tmp_path / "parts")
 
 
 # Every kind of table

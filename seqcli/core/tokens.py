@@ -297,13 +297,13 @@ def placed(tokens: Sequence[Token], given: str) -> list[Token]:
 
 def _composed(text: str) -> Iterator[str]:
     """The smallest pieces of a text that NFKC changes each on its own: a letter and its marks, ｶ and ﾞ, ㌔."""
-    unit = ""
+    unit = changed = ""
     for character in text:
-        apart = unicodedata.normalize("NFKC", unit) + unicodedata.normalize("NFKC", character)
-        joined = unicodedata.combining(character) or unicodedata.normalize("NFKC", unit + character) != apart
-        if unit and not joined:
+        alone = unicodedata.normalize("NFKC", character)
+        together = unicodedata.normalize("NFKC", unit + character)
+        if unit and together == changed + alone and not unicodedata.combining(alone[0]):
             yield unit
-            unit = ""
-        unit += character
+            unit, together = "", alone
+        unit, changed = unit + character, together
     if unit:
         yield unit

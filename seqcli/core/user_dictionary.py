@@ -22,7 +22,7 @@ MISSING_HINT = "pip install 'sudachipy<0.7' sudachidict-core"
 _COMPILED = ".dic"  # what Sudachi calls a dictionary that it compiled; anything else is read as CSV
 _COLUMNS = 18
 _EXAMPLE = "a noun: 猫カフェ,4786,4786,5000,猫カフェ,名詞,普通名詞,一般,*,*,*,ネコカフェ,猫カフェ,*,*,*,*,*"
-_AT_ROW = re.compile(r":(\d+)\t(.*)")  # how Sudachi's compiler names the place of an error
+_AT_ROW = re.compile(r":(\d+)\t(.*)")  # how Sudachi's compiler names the word that it refuses, counting from 1
 
 
 def sha256(path: Path) -> str:
@@ -47,11 +47,11 @@ def compiled(path: Path) -> Path:
     if path.suffix.lower() == _COMPILED:
         sha256(path)  # a missing file is said in our words
         return path
-    text = _checked(path)
+    text, rows = _checked(path)
     made_of = "\n".join((metadata.version("sudachipy"), metadata.version(DICTIONARY_PACKAGE), text))
     target = cache_folder() / "dictionaries" / f"{hashlib.sha256(made_of.encode()).hexdigest()}{_COMPILED}"
     if not target.exists():
-        files.write_bytes(target, _compile(path, text))
+        files.write_bytes(target, _compile(path, text, rows))
     return target
 
 
@@ -77,22 +77,20 @@ def system_dictionary() -> Path:
     return path
 
 
-def _checked(path: Path) -> str:
-    """The CSV as UTF-8 text, whatever its encoding, with what Sudachi's compiler would not say of it."""
+def _checked(path: Path) -> tuple[str, list[int]]:
+    """The CSV as UTF-8, whatever its encoding, and the line of each word; refuses what Sudachi's compiler would not."""
     lines = list(Lines(path))
-    findable = 0
-    for number, row in enumerate(csv.reader(lines), 1):
-        if not row:
-            continue
+    rows = csv.reader(lines)
+    words = [(row, rows.line_num) for row in rows if row]
+    for row, line in words:
         if len(row) < _COLUMNS:
-            raise InputError(f"{path}: row {number}", f"{len(row)} columns, but a word has {_COLUMNS}", _EXAMPLE)
-        findable += row[1].strip() != "-1"
-    if not findable:  # the compiler panics
+            raise InputError(f"{path}: row {line}", f"{len(row)} columns, but a word has {_COLUMNS}", _EXAMPLE)
+    if all(row[1].strip() == "-1" for row, _ in words):  # the compiler panics
         raise InputError(str(path), "no word in it could be found in a text", _EXAMPLE)
-    return "".join(lines)
+    return "".join(lines), [line for _, line in words]
 
 
-def _compile(path: Path, text: str) -> bytes:
+def _compile(path: Path, text: str, rows: list[int]) -> bytes:
     try:
         from sudachipy import errors, sudachipy
     except ImportError:
@@ -104,6 +102,6 @@ def _compile(path: Path, text: str) -> bytes:
             sudachipy.build_user_dic(system=system_dictionary(), lex=[source], output=target, description="")
         except errors.SudachiError as problem:
             at = _AT_ROW.search(str(problem))
-            where, what = (f"{path}: row {at[1]}", at[2]) if at else (str(path), str(problem))
+            where, what = (f"{path}: row {rows[int(at[1]) - 1]}", at[2]) if at else (str(path), str(problem))
             raise InputError(where, f"not a word for Sudachi: {what}", _EXAMPLE) from None
         return target.read_bytes()

@@ -7,17 +7,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ran, Run
-from typer.testing import CliRunner
+from conftest import Run
+from tables import quick
 
 import seqcli
-from seqcli.__main__ import load
-from seqcli.cli import app
 from seqcli.cli.output import Output
 from seqcli.core import describe
 
@@ -25,22 +22,7 @@ RATES = ("rates", "USD/JPY", "EUR/USD", "--since", "2026-10-01", "--until", "202
 LAST = ("rates", "USD/JPY", "--since", "2026-10-30", "--until", "2026-10-30")
 TINY = ("--quick", "--members", 1, "--hidden", 4, "--threads", 1, "--pair", "USD/JPY", "--since", "2019-01-01")
 
-Inside = Callable[..., Ran]
-
-
-@pytest.fixture
-def inside(folders: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
-    """``run`` without a process, for the many cases that do not need one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app.signal, "signal", lambda *_: None)
-
-    def call(*words: Any, fails_with: int = 0, **env: str) -> Ran:
-        done = CliRunner().invoke(load(), [str(word) for word in words], env=folders | {"SEQCLI_OFFLINE": "1"} | env)
-        assert done.exit_code == fails_with, done.stderr
-        return Ran(done.exit_code, done.stdout, done.stderr)
-
-    yield call
-    app._talking[:] = [Output()]
+__all__ = ["quick"]  # the fixture
 
 
 @pytest.fixture
@@ -52,18 +34,18 @@ def model(fx: Path, tmp_path: Path) -> Path:
 # Formats
 
 
-def test_jsonl_json_and_csv_are_the_same_records(inside: Inside) -> None:
-    jsonl, array, table = (inside(*RATES, "--format", name).rows for name in ("jsonl", "json", "csv"))
+def test_jsonl_json_and_csv_are_the_same_records(quick: Run) -> None:
+    jsonl, array, table = (quick(*RATES, "--format", name).rows for name in ("jsonl", "json", "csv"))
     assert len(jsonl) == 14
     assert jsonl == array
     assert [{**row, "rate": float(row["rate"])} for row in table] == jsonl  # every digit
 
 
-def test_a_table_shows_the_same_records_to_a_person(inside: Inside) -> None:
-    header, *lines = inside(*RATES, "--format", "table").stdout.splitlines()
+def test_a_table_shows_the_same_records_to_a_person(quick: Run) -> None:
+    header, *lines = quick(*RATES, "--format", "table").stdout.splitlines()
     assert header.split() == ["date", "pair", "rate"]
     assert [line.split() for line in lines] == [
-        [row["date"], row["pair"], f"{row['rate']:.4f}"] for row in inside(*RATES).rows
+        [row["date"], row["pair"], f"{row['rate']:.4f}"] for row in quick(*RATES).rows
     ]
 
 
@@ -111,11 +93,11 @@ def test_csv_quotes_what_needs_it_and_leaves_unknowns_empty(capsys: pytest.Captu
     ],
 )
 def test_a_flag_beats_a_variable_beats_the_file(
-    inside: Inside, tmp_path: Path, toml: str, variable: str, flag: str, first: str
+    quick: Run, tmp_path: Path, toml: str, variable: str, flag: str, first: str
 ) -> None:
     (tmp_path / "seqcli.toml").write_text(toml)
     env = {"SEQCLI_FORMAT": variable} if variable else {}
-    assert inside(*LAST, *(["--format", flag] if flag else []), **env).stdout[0] == first
+    assert quick(*LAST, *(["--format", flag] if flag else []), **env).stdout[0] == first
 
 
 @pytest.mark.parametrize(
@@ -131,22 +113,22 @@ def test_a_flag_beats_a_variable_beats_the_file(
         ("format = ", "error: seqcli.toml: not TOML: "),
     ],
 )
-def test_a_slip_in_the_file_is_said(inside: Inside, tmp_path: Path, toml: str, said: str) -> None:
+def test_a_slip_in_the_file_is_said(quick: Run, tmp_path: Path, toml: str, said: str) -> None:
     (tmp_path / "seqcli.toml").write_text(toml)
-    assert inside(*LAST, fails_with=2).stderr.startswith(said)
+    assert quick(*LAST, fails_with=2).stderr.startswith(said)
 
 
-def test_quiet_leaves_records_and_verbose_adds_lines(inside: Inside, model: Path) -> None:
+def test_quiet_leaves_records_and_verbose_adds_lines(quick: Run, model: Path) -> None:
     words = ("backtest", model, "--pair", "USD/JPY", "--since", "2026-10-01", "--baselines", "fast")
-    quiet, normal, verbose = (inside(*words, *flag) for flag in (("-q",), (), ("-v",)))
+    quiet, normal, verbose = (quick(*words, *flag) for flag in (("-q",), (), ("-v",)))
     assert quiet.stdout == normal.stdout == verbose.stdout
     assert quiet.stderr == ""
     assert "random walk" in normal.stderr
     assert verbose.stderr.endswith(normal.stderr)
 
 
-def test_the_version_is_printed(inside: Inside) -> None:
-    assert inside("--version").stdout == f"seqcli {seqcli.__version__}\n"
+def test_the_version_is_printed(quick: Run) -> None:
+    assert quick("--version").stdout == f"seqcli {seqcli.__version__}\n"
 
 
 # Errors
@@ -164,19 +146,19 @@ def test_the_version_is_printed(inside: Inside) -> None:
     ],
 )
 def test_an_error_is_its_exit_code_one_line_and_the_next_command(
-    inside: Inside, model: Path, code: int, words: tuple[Any, ...], env: dict[str, str], where: str
+    quick: Run, model: Path, code: int, words: tuple[Any, ...], env: dict[str, str], where: str
 ) -> None:
-    ran = inside(*words, fails_with=code, **env)
+    ran = quick(*words, fails_with=code, **env)
     error, hint = ran.stderr.splitlines()
     assert error.startswith(f"error: {where}: ")
     assert hint.startswith("hint: ")
     assert ran.stdout == ""
 
 
-def test_a_gate_fails_after_everything_was_printed(inside: Inside, model: Path) -> None:
+def test_a_gate_fails_after_everything_was_printed(quick: Run, model: Path) -> None:
     words = ("backtest", model, "--since", "2026-10-19", "--until", "2026-10-21", "--baselines", "fast")
-    ran = inside(*words, "--require-skill", fails_with=7)  # three days show nothing
-    assert ran.rows == inside(*words).rows
+    ran = quick(*words, "--require-skill", fails_with=7)  # three days show nothing
+    assert ran.rows == quick(*words).rows
     assert ran.stderr.splitlines()[-1].startswith(f"error: {model}: ")
 
 
@@ -184,9 +166,9 @@ def fail(*_: object) -> None:
     raise ZeroDivisionError("odd\nthings")
 
 
-def test_a_bug_is_one_line_that_says_how_to_report_it(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_one_line_that_says_how_to_report_it(quick: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(describe, "describe", fail)
-    error, hint = inside("info", "fx", fails_with=1).stderr.splitlines()
+    error, hint = quick("info", "fx", fails_with=1).stderr.splitlines()
     assert error == "error: bug: ZeroDivisionError: odd things"
     assert "--debug" in hint
 
@@ -209,10 +191,10 @@ def test_no_traceback_is_shown_to_who_switched_it_off(run: Run) -> None:
 # The log
 
 
-def test_the_log_tells_of_each_command_how_it_ended(inside: Inside, model: Path, tmp_path: Path) -> None:
+def test_the_log_tells_of_each_command_how_it_ended(quick: Run, model: Path, tmp_path: Path) -> None:
     log = ("--log-file", tmp_path / "fx.log")
-    said = inside("info", model, "-q", *log).stderr + inside("info", model, *log).stderr
-    inside("forecast", "nothing", *log, fails_with=4, SEQCLI_NOW="2026-11-02T06:00:00+00:00")
+    said = quick("info", model, "-q", *log).stderr + quick("info", model, *log).stderr
+    quick("forecast", "nothing", *log, fails_with=4, SEQCLI_NOW="2026-11-02T06:00:00+00:00")
     lines = (tmp_path / "fx.log").read_text().splitlines()
     *infos, (_, error), (_, hint), (_, ended) = (line.split("]: ", 1) for line in lines)
     told = [text for head, text in infos if head.split()[1:] == ["info", f"info[{os.getpid()}"]]
@@ -222,8 +204,8 @@ def test_the_log_tells_of_each_command_how_it_ended(inside: Inside, model: Path,
     assert lines[-1].startswith("2026-11-02T06:00:00+00:00 ended forecast[")
 
 
-def test_the_log_is_also_json(inside: Inside, tmp_path: Path) -> None:
-    inside("forecast", "為替", "--log-file", "fx.log", "--log-format", "json", fails_with=4)
+def test_the_log_is_also_json(quick: Run, tmp_path: Path) -> None:
+    quick("forecast", "為替", "--log-file", "fx.log", "--log-format", "json", fails_with=4)
     text = (tmp_path / "fx.log").read_text(encoding="utf-8")
     events = [json.loads(line) for line in text.splitlines()]
     assert [event["level"] for event in events] == ["started", "error", "hint", "ended"]
@@ -234,24 +216,24 @@ def test_the_log_is_also_json(inside: Inside, tmp_path: Path) -> None:
 # Models
 
 
-def test_a_hostile_model_cannot_steer_the_terminal(inside: Inside, model: Path) -> None:
+def test_a_hostile_model_cannot_steer_the_terminal(quick: Run, model: Path) -> None:
     manifest = json.loads((model / "seqcli.json").read_text())
     manifest["command"] = "\x1b]0;title\x07 \x9b31m \u202e為替\u3000円\x7f\nnew line"
     (model / "seqcli.json").write_text(json.dumps(manifest))
     (model / "README.md").write_text("- card \x1b[2J\u2028\x9b\n")
-    ran = inside("info", model, "--format", "table")
+    ran = quick("info", model, "--format", "table")
     assert r"\x1b]0;title\x07 \x9b31m \u202e為替　円\x7f\nnew line" in ran.stdout
     assert r"card \x1b[2J" in ran.stderr
     assert not set(ran.stdout + ran.stderr) & set("\x1b\x07\x7f\x9b\u202e\u2028")
 
 
 @pytest.mark.parametrize("spoiled", ["seqcli.json", "config.json", "model.safetensors"])
-def test_the_doctor_finds_a_damaged_model(inside: Inside, model: Path, spoiled: str) -> None:
-    healthy = inside("doctor", model, SEQCLI_NOW="2026-11-02").rows
+def test_the_doctor_finds_a_damaged_model(quick: Run, model: Path, spoiled: str) -> None:
+    healthy = quick("doctor", model, SEQCLI_NOW="2026-11-02").rows
     assert {row["status"] for row in healthy if row["check"] != "pyarrow"} == {"ok"}
     file = model / spoiled
     file.write_bytes(file.read_bytes()[:-40])
-    ran = inside("doctor", model, SEQCLI_NOW="2026-11-02", fails_with=5)
+    ran = quick("doctor", model, SEQCLI_NOW="2026-11-02", fails_with=5)
     assert [row["check"] for row in ran.rows if row["status"] == "fail"] == ["model"]
     assert [row for row in ran.rows if row["check"] != "model"] == healthy[:-1]
 

@@ -1,5 +1,6 @@
 """The commands of the vectors room."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -59,6 +60,7 @@ def embed(
     lookup: Lookup = "normalized",
     recipe: RecipeSteps = None,
     how: Annotated[bool, typer.Option("--how", help="Add the keys that answered, and how each was found.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the order stays.")] = 1,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -90,10 +92,13 @@ def embed(
     }
     source, tally = room.items(texts or [], file, **reading), room.Tally()
     if output is not None:
-        work = room.to_file(request, source, output, room.identity(request, texts or [], file, **reading), tally)
+        work = room.to_file(
+            request, source, output, room.identity(request, texts or [], file, **reading), tally, workers=workers
+        )
         out.say(f"{out.follow(work):,} rows in {output}")
     else:
-        records = room.stream(room.rows(request, tally), source, even=out.format == "csv" and unit == "text")
+        even = out.format == "csv" and unit == "text"
+        records = room.stream(request, source, tally, workers=workers, even=even)
         out.emit(_short(records) if out.format == "table" else records)
     for sentence in tally.sentences():
         out.say(sentence)
@@ -135,6 +140,8 @@ def similar(
     encoding: options.Encoding = "auto",
 ) -> None:
     """List the nearest words, characters or lines, by the cosine of their vectors; also 王 − 男 + 女."""
+    if "-" not in (queries or ()):  # one look at the rows: starting more threads costs longer than it saves
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from seqcli.vectors import similar as room
     from seqcli.vectors.nearest import Answers
 

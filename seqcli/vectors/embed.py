@@ -7,11 +7,13 @@ import itertools
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from seqcli.core import bulk, files
 from seqcli.core.lines import BadLineError, Lines
 from seqcli.core.rows import FORMATS, OnError, read_table
 from seqcli.core.rows import text as text_of
@@ -78,6 +80,11 @@ class Tally:
     how: Counter[str] = field(default_factory=Counter)
     failed: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Counts what happened elsewhere."""
+        self.how.update(other.how)
+        self.failed += other.failed
+
     def sentences(self) -> Iterator[str]:
         """The summary."""
         if self.how:
@@ -91,11 +98,12 @@ class Rows(Protocol):
 
     dim: int
 
-    def records(self, items: Sequence[Item]) -> list[Record]:
-        """The records of some items, in their order."""
+    def records(self, items: Sequence[Item], tally: Tally) -> list[Record]:
+        """The records of some items, in their order; counts them in ``tally``."""
 
 
-def rows(request: Request, tally: Tally) -> Rows:
+@cache
+def rows(request: Request) -> Rows:
     """What embeds the rows of a request.
 
     Raises:
@@ -106,13 +114,13 @@ def rows(request: Request, tally: Tally) -> Rows:
         if request.unit == "char" or request.recipe is not None or request.surface_only:
             flag = "--unit char" if request.unit == "char" else "--recipe and --lookup"
             raise UsageError(flag, f"{request.model} has vectors of word pieces in a sentence", "--unit word or text")
-        return _Contextual(request, tally)
+        return _Contextual(request)
     lookup = Lookup(open_vectors(request.model), surface_only=request.surface_only)
     if request.unit == "text":
-        return _Texts(lookup, request, tally)
+        return _Texts(lookup, request)
     if lookup.store.about.words == "char" and request.unit == "word":
         raise UsageError("--unit word", f"{request.model} has vectors of characters", "--unit char")
-    return (_Words if request.unit == "word" else _Characters)(lookup, request, tally)
+    return (_Words if request.unit == "word" else _Characters)(lookup, request)
 
 
 def items(
@@ -169,18 +177,32 @@ def _table(source: str, kind: str | None, column: str, encoding: str, on_error: 
         yield Item(text, row.values, error)
 
 
-def stream(embedder: Rows, source: Iterable[Item], *, even: bool = False) -> Iterator[Record]:
+def stream(
+    request: Request, source: Iterable[Item], tally: Tally, *, workers: int = 1, even: bool = False
+) -> Iterator[Record]:
     """The records of all items, as they are asked for.
 
     Arguments:
-        embedder: makes the records.
+        request: how.
         source: the items.
+        tally: filled on the way.
+        workers: processes; the records are the same for any number.
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
     """
-    for batch in batches(source):
-        for record in embedder.records(batch):
-            plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in record.items()}
-            yield plain | {"error": plain.get("error")} if even else plain
+    rows(request)  # what is wrong with the request is said before the first batch is read
+    with contextlib.closing(bulk.run(partial(_batch, request), batches(source), workers=workers, chunk=1)) as work:
+        for records, happened in work:
+            tally.add(happened)
+            for record in records:
+                plain = {
+                    name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in record.items()
+                }
+                yield plain | {"error": plain.get("error")} if even else plain
+
+
+def _batch(request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
+    tally = Tally()
+    return rows(request).records(items, tally), tally
 
 
 def batches(source: Iterable[Item]) -> Iterator[list[Item]]:
@@ -198,7 +220,7 @@ def batches(source: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def to_file(
-    request: Request, source: Iterable[Item], path: Path, identity: str | None, tally: Tally
+    request: Request, source: Iterable[Item], path: Path, identity: str | None, tally: Tally, *, workers: int = 1
 ) -> Generator[Progress, None, int]:
     """Writes the records of all items into a file; after an interruption the same call goes on.
 
@@ -208,22 +230,28 @@ def to_file(
         path: ``.npy``, ``.parquet``, ``.jsonl`` or ``.vec``.
         identity: names input and settings; None where the input cannot be read again.
         tally: filled on the way.
+        workers: processes.
 
     Returns:
         The number of rows in the file.
+
+    Raises:
+        UsageError: another suffix.
+        TryLaterError: another process writes the same file.
     """
     output.check(path)
-    embedder = rows(request, tally)
-    parts = output.Parts(path, identity, embedder.dim)
-    work = batches(source)
-    read = sum(len(batch) for batch in itertools.islice(work, parts.done))
-    if parts.done:
-        yield Progress("embedding", read, text=f"going on after {read:,} rows", line=True)
-    for batch in work:
-        parts.add(embedder.records(batch))
-        read += len(batch)
-        yield Progress("embedding", read, text=", ".join(tally.sentences()))
-    return parts.finish()
+    with files.lock(path):
+        parts = output.Parts(path, identity, rows(request).dim)
+        batched = batches(source)
+        read = sum(len(batch) for batch in itertools.islice(batched, parts.done))
+        if parts.done:
+            yield Progress("embedding", read, text=f"going on after {read:,} rows", line=True)
+        with contextlib.closing(bulk.run(partial(_batch, request), batched, workers=workers, chunk=1)) as work:
+            for records, happened in work:
+                tally.add(happened)
+                parts.add(records)
+                yield Progress("embedding", parts.done, text=", ".join(tally.sentences()))
+        return parts.finish()
 
 
 def identity(request: Request, texts: Sequence[str], file: str | None, **how: object) -> str | None:
@@ -241,21 +269,21 @@ def identity(request: Request, texts: Sequence[str], file: str | None, **how: ob
 class _Words:
     """A row a token."""
 
-    def __init__(self, lookup: Lookup, request: Request, tally: Tally) -> None:
+    def __init__(self, lookup: Lookup, request: Request) -> None:
         self.dim = lookup.store.about.dim
-        self._lookup, self._request, self._tally = lookup, request, tally
+        self._lookup, self._request = lookup, request
         self._post = postprocess(lookup.store, single(request.recipe))
 
-    def records(self, items: Sequence[Item]) -> list[Record]:
-        usable = _usable(items, self._tally)
-        return [self._record(name, found) for item in usable for name, found in self._found(item.text)]
+    def records(self, items: Sequence[Item], tally: Tally) -> list[Record]:
+        found = [pair for item in _usable(items, tally) for pair in self._found(item.text)]
+        tally.how.update(one.how for _, one in found)
+        return [self._record(name, one) for name, one in found]
 
     def _found(self, text: str) -> Iterator[tuple[str, Found]]:
         for token in self._lookup.tokens.tokens(text):
             yield token.surface, self._lookup.token(token)
 
     def _record(self, name: str, found: Found) -> Record:
-        self._tally.how[found.how] += 1
         vector = self._post(found.vector) if found.how != "none" else found.vector
         record: dict[str, object] = {"token": name}
         if self._request.how:
@@ -279,32 +307,32 @@ class _Characters(_Words):
 class _Texts:
     """A row a text, with the columns of its table."""
 
-    def __init__(self, lookup: Lookup, request: Request, tally: Tally) -> None:
+    def __init__(self, lookup: Lookup, request: Request) -> None:
         self.dim = lookup.store.about.dim
         self._texts = TextVectors(lookup, request.recipe)
-        self._request, self._tally = request, tally
+        self._request = request
 
-    def records(self, items: Sequence[Item]) -> list[Record]:
+    def records(self, items: Sequence[Item], tally: Tally) -> list[Record]:
         vectors = self._texts.vectors([item.text for item in items])
-        return _with_vectors(items, vectors, self._request, self._tally, self.dim)
+        return _with_vectors(items, vectors, self._request, tally, self.dim)
 
 
 class _Contextual:
     """A row a text or, by ``--unit word``, a word piece."""
 
-    def __init__(self, request: Request, tally: Tally) -> None:
+    def __init__(self, request: Request) -> None:
         from seqcli.vectors.contextual import Contextual
 
         self._network = Contextual(Path(request.model.removeprefix(HF)))
         self.dim = self._network.dim
-        self._request, self._tally = request, tally
+        self._request = request
 
-    def records(self, items: Sequence[Item]) -> list[Record]:
+    def records(self, items: Sequence[Item], tally: Tally) -> list[Record]:
         if self._request.unit == "text":
             vectors = self._network.vectors([item.text for item in items])
-            return _with_vectors(items, vectors, self._request, self._tally, self.dim)
-        usable = _usable(items, self._tally)
-        pieces = self._network.pieces([item.text for item in usable])
+            return _with_vectors(items, vectors, self._request, tally, self.dim)
+        pieces = self._network.pieces([item.text for item in _usable(items, tally)])
+        tally.how["embedded"] += sum(map(len, pieces))
         return [{"token": name, "vector": vector} for found in pieces for name, vector in found]
 
 

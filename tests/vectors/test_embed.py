@@ -22,7 +22,7 @@ COURSE = "私は焼肉をよく食べる"
 
 def records(request: Request, *texts: str, file: Path | None = None, **how: Any) -> list[dict[str, Any]]:
     source = embed.items(texts, None if file is None else str(file), on_error=request.on_error, **how)
-    return [dict(record) for record in embed.stream(embed.rows(request, Tally()), source)]
+    return [dict(record) for record in embed.stream(request, source, Tally())]
 
 
 def test_a_row_a_token_is_the_table_of_the_course(ginza: VectorStore) -> None:
@@ -177,21 +177,28 @@ def test_an_interrupted_file_goes_on_and_ends_the_same(
     rows = written(corpus, whole, request)
     written(corpus, cut, request, stop_after=2)
     assert not cut.exists()
-    before = embed.rows
+    before = embed._batch
     counted: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-
-        def counting(*arguments: Any) -> Any:
-            made = before(*arguments)
-            records_ = made.records
-            made.records = lambda items: counted.append(len(items)) or records_(items)
-            return made
-
-        patch.setattr(embed, "rows", counting)
+        patch.setattr(embed, "_batch", lambda request, items: counted.append(len(items)) or before(request, items))
         assert written(corpus, cut, request) == rows
     assert sum(counted) == 201  # of 1,201 lines, two batches of 500 were there
     assert cut.read_bytes() == whole.read_bytes()
     assert not cut.with_name(cut.name + ".parts").exists()
+
+
+def test_processes_change_nothing(ginza: VectorStore, corpus: Path, tmp_path: Path) -> None:
+    request = Request(unit="text")
+    tallies = []
+    for workers in (1, 2):
+        tallies.append(Tally())
+        path = tmp_path / f"{workers}.npy"
+        assert (
+            finish(embed.to_file(request, embed.items([], str(corpus)), path, None, tallies[-1], workers=workers))
+            == 1201
+        )
+    assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
+    assert tallies[0] == tallies[1]
 
 
 def test_each_format_holds_the_same_vectors(ginza: VectorStore, corpus: Path, tmp_path: Path) -> None:

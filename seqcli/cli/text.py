@@ -16,7 +16,7 @@ def tokenize(
     out: Output,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts, or - for the lines of standard input.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Texts, or - for the lines of standard input.", show_default=False),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="PATH", help="A file of one text a line.", show_default=False)

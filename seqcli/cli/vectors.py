@@ -48,7 +48,7 @@ def embed(
     out: Output,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts, or - for standard input.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Texts, or - for standard input.", show_default=False),
     ] = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
@@ -110,7 +110,7 @@ def similar(
     queries: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[QUERY]...",
+            metavar="QUERY",
             help="Words, characters or texts; - for one a line of standard input.",
             show_default=False,
         ),
@@ -173,9 +173,7 @@ def train_vectors(
     printer: Output,
     corpus: Annotated[
         list[str],
-        typer.Argument(
-            metavar="CORPUS...", help="Text files, a text a line; - for standard input.", show_default=False
-        ),
+        typer.Argument(metavar="CORPUS", help="Text files, a text a line; - for standard input.", show_default=False),
     ],
     out: options.Out,
     method: Annotated[

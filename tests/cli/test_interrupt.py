@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, environment, seqcli
-from tables import quick
+from conftest import SAMPLES, Run, environment, seqcli
+from tables import TINY, quick
+
+from seqcli.forecasting import baselines
 
 __all__ = ["quick"]  # the fixture
 
@@ -89,6 +91,23 @@ def test_a_training_that_is_stopped_again_and_again_ends_with_the_same_weights(
     assert "epoch" not in finished.stderr  # both fits had been saved
     assert contents(model)["model.safetensors"] == contents(uninterrupted)["model.safetensors"]
     assert contents(model).keys() == contents(uninterrupted).keys()
+
+
+@pytest.mark.parametrize(("by", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_during_the_report_loses_no_fit(
+    quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: signal.Signals, word: str
+) -> None:
+    train = ("train-forecast", SAMPLES / "spread.csv", *TINY, "--holdout", 30)
+    with monkeypatch.context() as patch:
+        patch.setattr(baselines, "run", lambda *_: signal.raise_signal(by))
+        said = quick(*train, "--out", "parts", fails_with=128 + by)
+    assert said.stdout == ""
+    assert said.stderr.splitlines()[-1] == f"warning: {word}; the fits are saved, and --resume goes on from them"
+    finished = quick(*train, "--out", "parts", "--resume", "-v")
+    assert "epoch" not in finished.stderr
+    assert finished.rows == quick(*train, "--out", "whole").rows
+    parts, whole = (contents(tmp_path / name)["model.safetensors"] for name in ("parts", "whole"))
+    assert parts == whole
 
 
 def test_sigterm_during_the_start_leaves_nothing(tmp_path: Path, folders: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ MISSING_HINT = "pip install 'sudachipy<0.7' sudachidict-core"
 _COMPILED = ".dic"  # what Sudachi calls a dictionary that it compiled; anything else is read as CSV
 _COLUMNS = 18
 _EXAMPLE = "a noun: 猫カフェ,4786,4786,5000,猫カフェ,名詞,普通名詞,一般,*,*,*,ネコカフェ,猫カフェ,*,*,*,*,*"
-_AT_ROW = re.compile(r":(\d+)\t(.*)")  # how Sudachi's compiler names the word that it refuses, counting from 1
+_AT_WORD = re.compile(r"(<entry id>)?:(\d+)\t(.*)")  # what the compiler refuses: an entry from 0, or a record from 1
 
 
 def sha256(path: Path) -> str:
@@ -101,7 +101,9 @@ def _compile(path: Path, text: str, rows: list[int]) -> bytes:
         try:
             sudachipy.build_user_dic(system=system_dictionary(), lex=[source], output=target, description="")
         except errors.SudachiError as problem:
-            at = _AT_ROW.search(str(problem))
-            where, what = (f"{path}: row {rows[int(at[1]) - 1]}", at[2]) if at else (str(path), str(problem))
+            at = _AT_WORD.search(str(problem))
+            where, what = str(path), str(problem)
+            if at:
+                where, what = f"{path}: row {rows[int(at[2]) - (at[1] is None)]}", at[3]
             raise InputError(where, f"not a word for Sudachi: {what}", _EXAMPLE) from None
         return target.read_bytes()

@@ -140,7 +140,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 1)])
+@pytest.mark.parametrize(("how", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 1)])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_file(tmp_path: Path, how: signal.Signals, workers: int) -> None:
     program, path = tmp_path / "program.py", tmp_path / "out.txt"
     program.write_text(PROGRAM)

@@ -83,6 +83,7 @@ def embed(
     """Turn words, characters or texts into vectors: GiNZA's, your own, or a local BERT's."""
     from seqcli.vectors import embed as room
 
+    _prepare(out, model)
     request = room.request(unit, model, lookup == "surface", recipe, how=how, on_error=on_error)
     reading: dict[str, Any] = {
         "input_format": input_format,
@@ -145,6 +146,7 @@ def similar(
     from seqcli.vectors import similar as room
     from seqcli.vectors.nearest import Answers
 
+    _prepare(out, model)
     answers = Answers()
     request = room.Request(
         tuple(queries or ()),
@@ -231,6 +233,14 @@ def train_vectors(
     )
     work = room.train(corpus, out, plan, overwrite=overwrite, resume=resume, write=write)
     printer.result(printer.follow(work), str(out))
+
+
+def _prepare(out: Output, model: str) -> None:
+    """Tells whoever is watching that the first use of a table takes its time."""
+    from seqcli.core.word_vectors import is_ready
+
+    if out.err.isatty() and not model.startswith("hf:") and not is_ready(model):
+        out.say(f"making the vectors of {model} ready; only this first time takes longer")
 
 
 def _short(records: Iterable[Record]) -> Iterator[Record]:

@@ -79,13 +79,24 @@ def open_vectors(model: str | Path = "ginza") -> VectorStore:
         ModelError: not a folder of vectors.
         InputError: no such file, or not one of vectors.
     """
+    place, build = _origin(model)
+    return vector_store.opened(place, build)
+
+
+def is_ready(model: str | Path) -> bool:
+    """Whether a table was converted before, so that opening it takes no time; errors as in ``open_vectors``."""
+    return _origin(model)[0].exists()
+
+
+def _origin(model: str | Path) -> tuple[Path, Callable[[Path], None]]:
+    """Where a table lies in the cache, and what puts it there."""
     if str(model) == "ginza":
         return _ginza()
     path = Path(model)
     return _folder(path) if path.is_dir() else _file(path)
 
 
-def _ginza() -> VectorStore:
+def _ginza() -> tuple[Path, Callable[[Path], None]]:
     spec = importlib.util.find_spec("ja_ginza")
     if spec is None or not spec.submodule_search_locations:
         raise MachineError("ginza", "the package ja_ginza is not installed", "pip install ja-ginza")
@@ -101,11 +112,10 @@ def _ginza() -> VectorStore:
         matrix = np.load(vocabulary / "vectors", allow_pickle=False)
         keys = [(strings[key], row) for key, row in srsly.read_msgpack(vocabulary / "key2row").items()]
         origin = Origin(f"ja_ginza {version}", "normalized", _GINZA_RECIPE)
-        vector_store.write_store(
-            folder, matrix, keys, origin, settled=_settled([key for key, _ in keys[: len(matrix)]])
-        )
+        settled = _settled([key for key, _ in keys[: len(matrix)]])
+        vector_store.write_store(folder, matrix, keys, origin, settled=settled)
 
-    return vector_store.opened(_place(f"ja_ginza-{version}-{_dictionary()}"), build)
+    return _place(f"ja_ginza-{version}-{_dictionary()}"), build
 
 
 def _dictionary() -> str:
@@ -126,7 +136,7 @@ def _settled(words: Sequence[str]) -> frozenset[str]:
     return frozenset(word for word in words if tokenizer.words(word) == [word])
 
 
-def _folder(path: Path) -> VectorStore:
+def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
     from seqcli.core import checkpoint
 
     manifest = checkpoint.peek(path, KIND)
@@ -141,10 +151,10 @@ def _folder(path: Path) -> VectorStore:
         origin = Origin(f"{config.get('method', 'vectors')} {manifest.id}", **about)
         vector_store.write_store(folder, vectors, zip(words, range(len(words)), strict=True), origin)
 
-    return vector_store.opened(_place(f"model-{manifest.id}"), build)
+    return _place(f"model-{manifest.id}"), build
 
 
-def _file(path: Path) -> VectorStore:
+def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
     import hashlib
 
     from seqcli.core.lines import nearest
@@ -171,7 +181,7 @@ def _file(path: Path) -> VectorStore:
         finally:
             writer.close()
 
-    return vector_store.opened(_place(f"file-{identity}"), build)
+    return _place(f"file-{identity}"), build
 
 
 def _place(name: str) -> Path:
@@ -232,7 +242,7 @@ class Lookup:
 
     def query(self, text: str) -> Found:
         """The vector of what a person typed as one word, even where it is several tokens."""
-        if self._surface_only:
+        if self._surface_only or self.store.about.words == "char":
             return self.key(text, "surface") or self.nothing
         if self._order[0] == "normalized" and self.store.is_settled(text):
             return self.key(text, "normalized") or self.nothing

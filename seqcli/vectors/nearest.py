@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,8 +66,7 @@ def search(
     ]
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """One question: the sum of some words, less others.
 
     Arguments:
@@ -81,8 +81,7 @@ class Query:
         return " - ".join([" + ".join(self.plus), *self.minus])
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A query with its vector and what is to be said about it."""
 
     query: Query

@@ -221,6 +221,8 @@ def _check(request: Request) -> None:
         raise UsageError("-", "queries from standard input take no --plus or --minus", "one analogy a call")
     if request.within == "-" and "-" in request.queries:
         raise UsageError("-", "queries and lines cannot both come from standard input", "--in FILE")
+    if request.model.startswith(HF) and request.within is None:
+        raise UsageError("--model", f"{request.model} has no table of words", "--in FILE searches the lines of a file")
     if request.plot is not None:
         figures.check(request.plot)
 

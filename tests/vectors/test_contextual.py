@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.errors import MachineError, ModelError
+from seqcli.errors import MachineError, ModelError, UsageError
+from seqcli.vectors import embed, similar
 from seqcli.vectors.contextual import Contextual
+from seqcli.vectors.embed import Request, Tally
+from seqcli.vectors.nearest import Answers
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,18 @@ def test_what_is_missing_is_said(bert: Path, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(MachineError, match="transformers is not installed") as caught:
         Contextual(bert)
     assert caught.value.hint == "pip install 'seqcli[hf]'"
+
+
+def test_a_network_embeds_rows_and_searches_lines(bert: Path, tmp_path: Path) -> None:
+    request = Request(unit="text", model=f"hf:{bert}")
+    found = list(embed.stream(request, embed.items(["猫 の 好 き", ""], None), Tally()))
+    assert [len(record["vector"]) for record in found] == [8, 8]
+    assert any(found[0]["vector"]) and not any(found[1]["vector"])
+    pieces = list(embed.stream(Request(model=f"hf:{bert}"), embed.items(["猫 犬"], None), Tally()))
+    assert [record["token"] for record in pieces] == ["猫", "犬"]
+    (tmp_path / "lines.txt").write_text("犬 も\n猫 の 好 き\n", encoding="utf-8")
+    asked = similar.Request(("猫 の 好 き",), within=str(tmp_path / "lines.txt"), model=f"hf:{bert}")
+    first = next(similar.answer(asked, Answers()))
+    assert first["item"] == "猫 の 好 き" and first["score"] == pytest.approx(1, abs=1e-5)
+    with pytest.raises(UsageError, match="no table of words"):
+        similar.answer(similar.Request(("猫",), model=f"hf:{bert}"), Answers())

@@ -1,5 +1,6 @@
 """Neighbours of words, characters and lines; analogies, thresholds, and what is said of an unknown word."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,30 @@ import pytest
 
 from seqcli.core import vector_store
 from seqcli.core.vector_store import Origin, VectorStore
-from seqcli.core.word_vectors import Lookup
+from seqcli.core.word_vectors import Lookup, open_vectors, postprocess
 from seqcli.errors import InputError, UsageError
 from seqcli.vectors import nearest, similar
 from seqcli.vectors.nearest import Answers, Query, search
 from seqcli.vectors.similar import Request, answer
 from seqcli.vectors.texts import TextVectors
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(folders: dict[str, str]) -> Iterator[None]:
+    """The cache of the test run, in which GiNZA's table is built once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
+        yield
+
+
+@pytest.fixture(scope="module")
+def ginza(_cache: None) -> VectorStore:
+    return open_vectors()
+
+
+@pytest.fixture(scope="module")
+def lookup(ginza: VectorStore) -> Lookup:
+    return Lookup(ginza)
 
 
 def items(request: Request, answers: Answers | None = None) -> list[str]:
@@ -44,6 +63,16 @@ def test_a_character_without_a_row_is_composed_from_its_words_and_says_so(ginza:
     assert answers.notes == [
         "療 has no vector of its own: composed from the words it stands in: 治療 医療 療法 診療 療養 …"
     ]
+
+
+def test_a_recipe_corrects_the_vectors_before_they_are_compared(ginza: VectorStore) -> None:
+    found = list(answer(Request(("テスト",), recipe="abtt", count=5), Answers()))
+    matrix = postprocess(ginza, "abtt")(ginza.vectors)
+    query = matrix[ginza.row("テスト")]
+    cosines = matrix @ query / np.linalg.norm(matrix, axis=1) / np.linalg.norm(query)
+    order = np.argsort(-cosines)[1:6]
+    assert [r["item"] for r in found] == [ginza.owner(int(row)) for row in order]
+    np.testing.assert_allclose([r["score"] for r in found], cosines[order], atol=1e-5)
 
 
 def test_an_analogy_leaves_its_own_words_out(ginza: VectorStore) -> None:

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,22 @@ from seqcli.core.vector_files import VectorFile
 from seqcli.core.word_vectors import open_vectors
 from seqcli.errors import InputError, Interrupted, ModelError, UsageError
 from seqcli.results import Progress, Result
-from seqcli.vectors import counts, train
+from seqcli.vectors import counts, similar, train
 from seqcli.vectors.corpus import Corpus, Vocabulary, tokenized
 from seqcli.vectors.glove import GloVe
 from seqcli.vectors.learned import Gensim, Settings
+from seqcli.vectors.nearest import Answers
 from seqcli.vectors.train import Plan
 
 TEXTS = [["a", "b", "c"], ["a", "b"], ["c", "c", "d"]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(folders: dict[str, str]) -> Iterator[None]:
+    """The cache of the test run, in which GiNZA's table is built once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
+        yield
 
 
 def finish(work: Generator[Progress, None, Any]) -> Any:
@@ -210,6 +219,9 @@ def test_characters_get_vectors_too(corpus: Path, tmp_path: Path) -> None:
     result = finish(train.train([str(corpus)], tmp_path / "m", replace(PLANS["ppmi-svd"], unit="char")))
     assert [row["unit"] for row in result.records] == ["char"]
     assert open_vectors(tmp_path / "m").about.words == "char"
+    request = similar.Request(("猫",), model=str(tmp_path / "m"), count=4)
+    for unit in ("word", "char"):
+        assert {r["item"] for r in similar.answer(replace(request, unit=unit), Answers())} <= {*"犬鳥魚馬"}
 
 
 def test_glove_is_least_squares_of_the_logarithms() -> None:

@@ -87,10 +87,11 @@ def train_forecast(
 ) -> None:
     """Train one probabilistic model of all the series, and say whether it is better than the baselines."""
     from seqcli.forecasting import issue, sources, train
+    from seqcli.forecasting import plan as plans
 
     read = table.read()
     panel = sources.panel(source, pair, read, until=until)
-    plan = train.plan(
+    plan = plans.make(
         training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
         baselines=baselines or ("fast" if quick else "all"), since=sources.first_day(source, since),
         init_from=init_from,

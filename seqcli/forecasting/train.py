@@ -7,7 +7,7 @@ import shlex
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,94 +15,17 @@ import numpy as np
 
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
-from seqcli.core.lines import display_name
-from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
-from seqcli.forecasting import backtest, config, issue, predict, scoring
-from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
+from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
+from seqcli.forecasting import backtest, issue, predict, scoring
 from seqcli.forecasting.data import Floats, Panel
-from seqcli.forecasting.sources import TableOptions
+from seqcli.forecasting.plan import Cut, Plan, split
 from seqcli.results import Progress, Record, Result
 
 if TYPE_CHECKING:
-    from seqcli.core.training import FitSettings, Signals, TrainingState
+    from seqcli.core.training import Signals, TrainingState
 
 PREVIOUS = "previous"  # what a report calls the model that would be replaced
 NOISE = 0.001  # of the CRPS: two seeds of the same training differ by less
-VALIDATION_NOISE = 0.002  # of the loss of 250 days: a schedule is not cut short for less
-FEWEST_DAYS = 60  # below this there is nothing to learn a volatility's ways from
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained, on which days, and how it is judged.
-
-    Arguments:
-        config: the network's shape.
-        fit: how it is trained.
-        since: origins before this day shape the inputs' long averages, but are not learned from; ``None``: all are.
-        holdout: last days, kept for the report; as many before them validate. 0: no report and no validation.
-        refit: fit again through the end, for as many steps as validation found best.
-        baselines: ``none``, ``fast`` or ``all``, in the report.
-        init_from: a model folder to start from.
-        device: auto, cpu, cuda or mps.
-        threads: of the processor; ``None``: all.
-        command: as the user typed it, for the record.
-        source: where the data come from: ``rates``, or a table's name.
-        table: how the table was read; remembered, so that later ones are read alike.
-    """
-
-    config: ForecastConfig
-    fit: FitSettings
-    batch_size: int = BATCH_SIZE
-    since: np.datetime64 | None = None
-    holdout: int = 250
-    refit: bool = True
-    baselines: str = "all"
-    init_from: Path | None = None
-    device: str = "auto"
-    threads: int | None = None
-    command: str = ""
-    source: str = issue.RATES
-    table: TableOptions = field(default_factory=TableOptions)
-
-
-def plan(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | None, **rest: Any) -> Plan:
-    """The defaults that were chosen for the task, with what the user said instead.
-
-    Arguments:
-        flags: what was said of ``--cell``, ``--hidden``, ``--epochs`` and the other flags that every training has.
-        quick: a smaller model for a first look.
-        horizon: business days ahead.
-        members: networks that are averaged; ``None``: the default.
-        rest: fields of ``Plan``.
-    """
-    from seqcli.core.training import FitSettings
-
-    default = ForecastConfig()
-    shape = ForecastConfig(
-        cell=flags["cell"],
-        layers=flags["layers"],
-        hidden=flags.get("hidden", default.hidden),
-        dropout=flags.get("dropout", default.dropout),
-        members=members or (2 if quick else default.members),
-        horizon=horizon,
-    )
-    minutes = flags.get("max_minutes")
-    fit = FitSettings(
-        epochs=flags.get("epochs", 4 if quick else config.EPOCHS),
-        steps=flags.get("steps"),
-        max_minutes=minutes / 2 if minutes and rest["holdout"] and rest["refit"] else minutes,  # for each of two fits
-        learning_rate=flags.get("learning_rate", config.LEARNING_RATE),
-        schedule="cosine",
-        warmup=config.WARMUP,
-        weight_decay=config.WEIGHT_DECAY,
-        clip_norm=flags.get("clip_norm", config.CLIP_NORM),
-        tolerance=VALIDATION_NOISE,
-        precision="float32",
-        seed=flags["seed"],
-    )
-    common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
-    return Plan(shape, fit, **common, **rest)
 
 
 @dataclass(frozen=True)
@@ -147,7 +70,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
     with files.lock(out), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
-        cut, warnings = _split(panel, plan)
+        cut, warnings = split(panel, plan)
         old = _previous(out, plan) if place.promote_if_better else None
         if not place.resume and ModelFolder(out).resume.exists():
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
@@ -197,7 +120,7 @@ def _next(out: Path, plan: Plan) -> str:
 
 
 def _fits(
-    panel: Panel, place: Place, plan: Plan, cut: _Cut
+    panel: Panel, place: Place, plan: Plan, cut: Cut
 ) -> Generator[Progress, None, tuple[TrainingState, TrainingState]]:
     """The fit that the report is on, and the one through the end; one and the same where there is no second."""
     from seqcli.core import device
@@ -214,7 +137,7 @@ def _fits(
             return first, first
         same = replace(plan.fit, steps=first.planned_steps, stop_step=max(1, first.best_step), max_minutes=None)
         again = replace(plan, fit=same)
-        everything = _Cut(len(panel.dates), 0, 0)
+        everything = Cut(len(panel.dates), 0, 0)
         second = _Fit(panel, again, everything, folder / "refit", session).run("fitting through the end")
         return first, (yield from second)
 
@@ -273,42 +196,6 @@ def _worse(records: Sequence[Mapping[str, Any]], name: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """Rows of the panel: until ``fit_end`` to learn, ``valid`` to choose the number of steps, then the report's."""
-
-    fit_end: int
-    valid: int
-    test: int
-
-    @property
-    def valid_end(self) -> int:
-        return self.fit_end + self.valid
-
-
-def _split(panel: Panel, plan: Plan) -> tuple[_Cut, tuple[str, ...]]:
-    """Where the days are cut; a short history gets a shorter holdout, and a warning."""
-    where, days = display_name(plan.source), len(panel.dates)
-    with np.errstate(invalid="ignore"):
-        span = np.nanmax(panel.values, axis=0) - np.nanmin(panel.values, axis=0)
-    still = [name for name, width in zip(panel.names, span, strict=True) if not width > 0]
-    fewest = FEWEST_DAYS + plan.config.horizon
-    if days < fewest:
-        raise InputError(where, f"{days} day{'s' if days > 1 else ''}; at least {fewest} are needed", None)
-    if len(still) == len(panel.names):
-        raise InputError(where, f"{', '.join(still[:3])} never moves: there is nothing to learn", None)
-    warnings = tuple(f"{name} never moves" for name in still)
-    usable = days if plan.since is None else int((panel.dates >= plan.since).sum())
-    if usable < FEWEST_DAYS:
-        raise InputError(where, f"{usable} days since {plan.since}; at least {FEWEST_DAYS} are needed", None)
-    holdout = min(plan.holdout, usable // 4)
-    if holdout < plan.holdout:
-        warnings += (f"only {usable} days: the report is on the last {holdout} of them, not {plan.holdout}",)
-    if not holdout:
-        return _Cut(days, 0, 0), warnings
-    return _Cut(days - 2 * holdout, holdout, holdout), warnings
-
-
-@dataclass(frozen=True)
 class _Session:
     """Where to compute, who may interrupt, and whether an interrupted run is gone on with."""
 
@@ -320,7 +207,7 @@ class _Session:
 class _Fit:
     """One fit of the network to the first rows of a panel, which can be stopped and gone on with."""
 
-    def __init__(self, panel: Panel, plan: Plan, cut: _Cut, folder: Path, session: _Session) -> None:
+    def __init__(self, panel: Panel, plan: Plan, cut: Cut, folder: Path, session: _Session) -> None:
         from seqcli.core.training import seed_everything
         from seqcli.forecasting.chunks import Chunks
         from seqcli.forecasting.model import Forecaster
@@ -395,7 +282,7 @@ def _start_from(model: Any, folder: Path) -> None:
 
 
 def _report(
-    panel: Panel, plan: Plan, cut: _Cut, weights: Any, old: issue.Model | None
+    panel: Panel, plan: Plan, cut: Cut, weights: Any, old: issue.Model | None
 ) -> Generator[Progress, None, scoring.Scores]:
     """The held-out days: the model that never saw them beside the one it would replace and the baselines."""
     known = np.asarray(np.isfinite(panel.values).any(axis=1))
@@ -419,7 +306,7 @@ def _fingerprint(panel: Panel, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _facts(panel: Panel, plan: Plan, seen: int, cut: _Cut) -> dict[str, Any]:
+def _facts(panel: Panel, plan: Plan, seen: int, cut: Cut) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "source": plan.source,
         "fingerprint": _fingerprint(panel.head(seen), plan)["data"],

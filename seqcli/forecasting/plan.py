@@ -36,7 +36,8 @@ class Plan:
         baselines: ``none``, ``fast`` or ``all``, in the report.
         init_from: a model folder to start from.
         device: auto, cpu, cuda or mps.
-        threads: of the processor; ``None``: all.
+        threads: of the processor. One by default: these networks are so small that a second one mostly waits, on a busy
+            machine for minutes; and a seed then gives the same weights on any machine of a kind.
         command: as the user typed it, for the record.
         source: where the data come from: ``rates``, or a table's name.
         table: how the table was read; remembered, so that later ones are read alike.
@@ -51,7 +52,7 @@ class Plan:
     baselines: str = "all"
     init_from: Path | None = None
     device: str = "auto"
-    threads: int | None = None
+    threads: int = 1
     command: str = ""
     source: str = issue.RATES
     table: TableOptions = field(default_factory=TableOptions)

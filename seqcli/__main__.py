@@ -3,14 +3,19 @@
 import os
 import sys
 from pathlib import Path
+from importlib import import_module
 from typing import Any
+
+GROUPS = ("forecasting", "keeping", "text", "vectors", "models")  # modules of the door, in the help's reading order
 
 
 def load() -> Any:
-    """The app with every command registered; the modules' order is the reading order of the help."""
-    from seqcli.cli import app, forecasting, keeping, text, vectors, models  # noqa: F401  importing them registers their commands
+    """The app with every command registered."""
+    from seqcli.cli.app import app
 
-    return app.app
+    for group in GROUPS:
+        import_module(f"seqcli.cli.{group}")  # registers its commands
+    return app
 
 
 def commands() -> list[str]:

@@ -48,7 +48,8 @@ Device = Annotated[
     typer.Option("--device", help="Where to compute; auto: a GPU only where it pays."),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Processor threads for training.", show_default="chosen for the task")
+    int | None,
+    typer.Option("--threads", min=1, help="Processor threads for training.", show_default="chosen for the task"),
 ]
 
 Cell = Annotated[Literal["rnn", "gru", "lstm"], typer.Option("--cell", help="The recurrent cell.")]

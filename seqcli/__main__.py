@@ -2,8 +2,8 @@
 
 import os
 import sys
-from pathlib import Path
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 GROUPS = ("forecasting", "keeping", "text", "vectors", "models")  # modules of the door, in the help's reading order

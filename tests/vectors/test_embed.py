@@ -170,7 +170,7 @@ def finish(work: Generator[Progress, None, int]) -> int:
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     file = tmp_path / "corpus.txt"
-    lines = [f"{word}を{verb}。" for word in ("猫", "薬", "焼肉", "本") for verb in ("見る", "買った", "xqzzwv")] * 100
+    lines = [f"{word}を{verb}。" for word in ("猫", "薬", "焼肉", "本") for verb in ("見る", "買った", "xqzzwv")] * 50
     file.write_text("\n".join(["", *lines]) + "\n", encoding="utf-8")
     return file
 
@@ -193,14 +193,14 @@ def test_an_interrupted_file_goes_on_and_ends_the_same(
     request = Request(unit=unit_)
     whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
     rows = written(corpus, whole, request)
-    written(corpus, cut, request, stop_after=2)
+    written(corpus, cut, request, stop_after=1)
     assert not cut.exists()
     before = embed._batch
     counted: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embed, "_batch", lambda request, items: counted.append(len(items)) or before(request, items))
         assert written(corpus, cut, request) == rows
-    assert sum(counted) == 201  # of 1,201 lines, two batches of 500 were there
+    assert sum(counted) == 101  # of 601 lines, a batch of 500 was there
     assert cut.read_bytes() == whole.read_bytes()
     assert not cut.with_name(cut.name + ".parts").exists()
 
@@ -213,7 +213,7 @@ def test_processes_change_nothing(ginza: VectorStore, corpus: Path, tmp_path: Pa
         path = tmp_path / f"{workers}.npy"
         assert (
             finish(embed.to_file(request, embed.items([], str(corpus)), path, None, tallies[-1], workers=workers))
-            == 1201
+            == 601
         )
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
     assert tallies[0] == tallies[1]
@@ -226,7 +226,7 @@ def test_each_format_holds_the_same_vectors(ginza: VectorStore, corpus: Path, tm
     for suffix in ("npy", "jsonl", "parquet", "vec"):
         written(corpus, tmp_path / f"x.{suffix}", request)
     matrix = np.load(tmp_path / "x.npy")
-    assert matrix.shape == (1201, 300) and matrix.dtype == np.float32
+    assert matrix.shape == (601, 300) and matrix.dtype == np.float32
     lines = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()]
     np.testing.assert_array_equal(np.array([line["vector"] for line in lines], np.float32), matrix)
     table = parquet.read_table(tmp_path / "x.parquet").to_pydict()
@@ -240,10 +240,10 @@ def test_each_format_holds_the_same_vectors(ginza: VectorStore, corpus: Path, tm
 
 def test_parts_of_other_work_are_not_used(ginza: VectorStore, corpus: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
-    written(corpus, path, Request(unit="text"), stop_after=2)
+    written(corpus, path, Request(unit="text"), stop_after=1)
     written(corpus, path, Request(unit="text", recipe=Recipe()))
     first = np.load(path)
-    written(corpus, path, Request(unit="text"), stop_after=2)
+    written(corpus, path, Request(unit="text"), stop_after=1)
     corpus.write_text("猫\n", encoding="utf-8")
     assert written(corpus, path, Request(unit="text")) == 1
     assert len(np.load(path)) == 1 != len(first)

@@ -19,6 +19,7 @@ from seqcli.forecasting.config import CLIP, LOG_LIMIT, ForecastConfig
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.days import DAY_FEATURES
 
+AT_ONCE = 64  # series, so that memory does not grow with their number
 Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -46,17 +47,20 @@ def quantiles(
     wanted: NDArray[np.bool_] = np.isin(blocks.rows[:, config.warmup :], origins)
     some = np.asarray(wanted.any(axis=1))
     blocks, wanted = blocks.only(some), wanted[some]
-    out = np.full((len(panel.names), len(panel.dates), config.horizon, len(config.levels)), np.nan)
+    out = np.full((len(panel.names), len(origins), config.horizon, len(config.levels)), np.nan)
     if len(wanted):
         # Of the last block often only the first days are asked for: the network need not read further.
         steps = config.warmup + int(np.flatnonzero(wanted.any(0))[-1]) + 1
         blocks = Blocks(blocks.rows[:, :steps], config.warmup)
-        x = blocks.read(inputs.x, axis=1).astype(np.float64)  # (N, B, t, F)
         days = blocks.scored(inputs.days, axis=0, fill=0.0).astype(np.float64)  # (B, t, H, K)
-        scaled = _ensemble(tensors, config, x, days)  # (N, B, t, H, Q)
+        place = np.full(len(panel.dates), -1)
+        place[origins] = np.arange(len(origins))
         rows = blocks.rows[:, config.warmup :]
-        out[:, rows[rows >= 0]] = scaled[:, rows >= 0]
-    out = out[:, origins]
+        at = np.where(rows >= 0, place[rows], -1)  # (B, t): which origin a step is, if any
+        for first in range(0, len(panel.names), AT_ONCE):
+            some_series = slice(first, first + AT_ONCE)
+            x = blocks.read(inputs.x[some_series], axis=1).astype(np.float64)  # (n, B, t, F)
+            out[some_series, at[at >= 0]] = _ensemble(tensors, config, x, days)[:, at >= 0]  # of (n, B, t, H, Q)
     days_root = np.sqrt(np.arange(1, config.horizon + 1))[:, None]
     levels = np.where(inputs.observed, panel.levels().T, np.nan)[:, origins]
     return levels[..., None, None] + out * inputs.scale[:, origins][..., None, None] * days_root

@@ -168,6 +168,8 @@ def similar(
     answers.check()
     for failure in answers.failures:
         out.warn(f"{failure.where}: {failure.what}" + (f" ({failure.hint})" if failure.hint else ""))
+    if rest := answers.rest():
+        out.say(rest)
 
 
 @command("train-vectors", group=GROUP, example="seqcli train-vectors corpus.txt --method ppmi-svd --out vectors")

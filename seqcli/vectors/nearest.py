@@ -16,6 +16,8 @@ from seqcli.errors import InputError
 from seqcli.vectors.texts import unit
 
 _BLOCK = 65_536  # rows compared at once
+_SAID = 20  # notes and failures kept of many queries
+_SPELT = 3  # unknown words that are compared with all keys, which takes tenths of a second each
 _DRAWN = 50  # queries kept for a picture; nobody could read more
 
 Neighbours = list[tuple[int, float]]
@@ -93,20 +95,45 @@ class Asked(NamedTuple):
 class Answers:
     """What has been answered so far, and why the rest could not be; filled while records are read.
 
+    Of many queries only the first notes and failures are kept.
+
     Arguments:
         notes: how a query was answered where that is not by itself.
         failures: an error for each query without an answer.
         answered: number of queries that had one.
+        failed: number of those without.
+        unsaid: number of notes that were not kept.
     """
 
     notes: list[str] = field(default_factory=list)
     failures: list[InputError] = field(default_factory=list)
     answered: int = 0
+    failed: int = 0
+    unsaid: int = 0
+
+    def note(self, text: str) -> None:
+        """Says how a query was answered."""
+        if len(self.notes) < _SAID:
+            self.notes.append(text)
+        else:
+            self.unsaid += 1
+
+    def fail(self, failure: InputError) -> None:
+        """Says why a query was not answered."""
+        self.failed += 1
+        if len(self.failures) < _SAID:
+            self.failures.append(failure)
 
     def check(self) -> None:
         """Raises the first failure if nothing was answered."""
         if self.failures and not self.answered:
             raise self.failures[0]
+
+    def rest(self) -> str:
+        """A sentence about what was not kept; empty if all was."""
+        more = {"notes": self.unsaid, "queries without an answer": self.failed - len(self.failures)}
+        said = " and ".join(f"{count:,} more {what}" for what, count in more.items() if count)
+        return f"… {said}" if said else ""
 
 
 class Words:
@@ -164,31 +191,31 @@ class Words:
 
     def _vector(self, word: str, answers: Answers) -> tuple[np.ndarray, set[int]] | None:
         if not word.strip():
-            answers.failures.append(InputError("query", "is empty", "seqcli similar テスト"))
+            answers.fail(InputError("query", "is empty", "seqcli similar テスト"))
             return None
         found = self.lookup.query(word.strip())
         if found.how == "none":
-            answers.failures.append(self._unknown(word))
+            answers.fail(self._unknown(word, spelt=answers.failed < _SPELT))
             return None
         if found.row is None:
-            answers.notes.append(f"{word} has no vector of its own: composed from {' '.join(found.keys)}")
+            answers.note(f"{word} has no vector of its own: composed from {' '.join(found.keys)}")
             return self._process(found.vector), {row for key in found.keys if (row := self._own(key)) is not None}
         owner = self.store.owner(found.row)
         if found.keys[0] != word:
-            answers.notes.append(f"{word} answers as {found.keys[0]}, its {found.how} form")
+            answers.note(f"{word} answers as {found.keys[0]}, its {found.how} form")
         if owner != found.keys[0]:
-            answers.notes.append(f"{found.keys[0]} shares its vector with the more frequent word {owner}")
+            answers.note(f"{found.keys[0]} shares its vector with the more frequent word {owner}")
         return self._process(found.vector), {found.row}
 
     def _own(self, key: str) -> int | None:
         row = self.store.row(key)
         return row if row is not None and self.store.owner(row) == key else None
 
-    def _unknown(self, word: str) -> InputError:
+    def _unknown(self, word: str, *, spelt: bool) -> InputError:
         tried = [word]
         for token in self.lookup.tokens.tokens(word):
             tried += [token.normalized, token.dictionary, token.surface]
-        close = spellings(word, self.store)
+        close = spellings(word, self.store) if spelt else []
         hint = f"did you mean {', '.join(close)}?" if close else "try another word, or --model with other vectors"
         return InputError(f"query {word}", f"no vector; tried {', '.join(dict.fromkeys(tried))} and their parts", hint)
 
@@ -224,14 +251,14 @@ class Characters(Words):
     def _vector(self, word: str, answers: Answers) -> tuple[np.ndarray, set[int]] | None:
         if len(word) != 1:
             what = "is empty" if not word else f"is {len(word)} characters, not one"
-            answers.failures.append(InputError(f"query {word}".strip(), what, "seqcli similar 薬 --unit char"))
+            answers.fail(InputError(f"query {word}".strip(), what, "seqcli similar 薬 --unit char"))
             return None
         found = self.lookup.character(word)
         if not found.keys:
-            answers.failures.append(InputError(f"query {word}", "no word of the table contains this character"))
+            answers.fail(InputError(f"query {word}", "no word of the table contains this character"))
             return None
         if found.row is not None and self.store.owner(found.row) == word:
             return self._process(found.vector), {found.row}
         shown = " ".join(found.keys[:5]) + (" …" if len(found.keys) > 5 else "")
-        answers.notes.append(f"{word} has no vector of its own: composed from the words it stands in: {shown}")
+        answers.note(f"{word} has no vector of its own: composed from the words it stands in: {shown}")
         return self._process(found.vector), set()

@@ -119,7 +119,7 @@ def _asked(embedder: Embedder, query: str, answers: Answers) -> np.ndarray | Non
     vector = embedder.vectors([query])[0] if query.strip() else None
     if vector is None or not np.any(vector):
         what = "no word of it has a vector" if query.strip() else "is empty"
-        answers.failures.append(InputError(f"query {query}".strip(), what, "ask with other words"))
+        answers.fail(InputError(f"query {query}".strip(), what, "ask with other words"))
         return None
     return unit(vector)
 

@@ -114,6 +114,14 @@ def test_an_unknown_word_says_what_was_tried_and_what_is_spelt_like_it(ginza: Ve
         lost.check()
 
 
+def test_of_many_failures_the_first_are_kept_and_the_rest_is_counted(ginza: VectorStore) -> None:
+    answers = Answers()
+    assert len(items(Request(("xqzzwv",) * 30 + ("焼肉",) * 25, count=1), answers)) == 25
+    assert (answers.answered, answers.failed) == (25, 30)
+    assert len(answers.failures) == len(answers.notes) == 20
+    assert answers.rest() == "… 5 more notes and 10 more queries without an answer"
+
+
 def test_a_threshold_cuts_and_many_queries_keep_their_order(ginza: VectorStore) -> None:
     queries = tuple(["テスト", "薬"] * 50)
     found = list(answer(Request(queries, threshold=0.6, count=3), Answers()))

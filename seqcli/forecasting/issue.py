@@ -200,7 +200,7 @@ def forecast(model: Model, panel: Panel, as_of: str | None = None, freshness: Fr
         raise InputError("forecast", what, None)
     ages = _ages(panel, origins, day or np.datetime64(clock.today()), freshness or Freshness())
     rows = [row | ages.get(row["series"], {}) for row in _rows(model, panel, origins)]
-    warnings = _strange(panel, origins)
+    warnings = [*_past(model, rows, day), *_strange(panel, origins)]
     if ages:
         warnings.insert(0, f"the data are {max(age['stale'] for age in ages.values())} business days old")
     return Result(tuple(rows), records.table(rows), (_sentence(model, rows),), tuple(warnings))
@@ -240,6 +240,20 @@ def _ages(
         what = f"the newest value of {name} is of {newest}, {ages[name]} business days old; --max-age allows {most}"
         raise TryLaterError("forecast", what, "seqcli rates --update, or --allow-stale to forecast all the same")
     return {name: {"stale": age} for name, age in ages.items()}
+
+
+def _past(model: Model, rows: Sequence[Mapping[str, Any]], as_of: np.datetime64 | None) -> Iterator[str]:
+    """Says of days that are no tomorrow: they have passed, or the model knows them."""
+    today = str(clock.today())
+    last = {row["series"]: row["target_date"] for row in rows}
+    if as_of is not None:
+        if any(row["origin_date"] < model.data_until for row in rows):
+            yield f"the model has learnt until {model.data_until}: from an earlier day this is a replay, not a forecast"
+        return
+    over = [name for name, target in last.items() if target < today]
+    if over:
+        names = ", ".join(over[:3]) + (f" and {len(over) - 3} more" if len(over) > 3 else "")
+        yield f"all days forecast of {names} have passed: the data are old (newer rates: --update)"
 
 
 def _strange(panel: Panel, origins: NDArray[np.intp]) -> list[str]:
@@ -282,19 +296,22 @@ def _rows(model: Model, panel: Panel, origins: NDArray[np.intp]) -> Iterator[dic
 
 
 def _sentence(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the numbers are worth, from the model's own report."""
+    """What the numbers are worth, from the model's own report; of other series than its own it says nothing."""
     newest = max(row["origin_date"] for row in rows)
     said = f"Data until {newest}; the model has learnt until {model.data_until}."
     report = [r for r in model.manifest.metrics if r.get("model") == model.name and r.get("h") == 1]
     if not report:
         return said + " It carries no report (--holdout 0): seqcli backtest says how good it is."
+    if strangers := sorted({row["series"] for row in rows} - set(model.manifest.data["series"])):
+        return f"{said} It was not trained or measured on {', '.join(strangers)}: seqcli backtest says how good it is."
     ratio, p = report[0]["crps_ewma"], report[0]["dm_p_ewma"]
     sure = p is not None and p < 0.05
     better = "better than" if ratio < 1 and sure else "not shown to be better than"
     chance = "too few days to test" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    size = f"{100 * abs(1 - ratio):.2f} % {'lower' if ratio < 1 else 'higher'}"
     return (
-        f"{said} One day ahead its intervals were {better} EWMA on unseen days (CRPS × {ratio:.4f}, {chance}); "
-        "the point is the last value."
+        f"{said} One day ahead, over all of its series, its intervals were {better} EWMA on unseen days "
+        f"(CRPS {size}, {chance}); the point is the last value."
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.core import rows
+from seqcli.core.lines import display_name, nearest
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import calendar as calendars
 from seqcli.forecasting import journal, rates
@@ -93,9 +94,10 @@ def panel(
     """
     first, last = day("--since", since), day("--until", until)
     if source is not None:
-        if pairs:
-            options = replace(options, value_columns=(*options.value_columns, *pairs))
-        return from_table(source, options, first, last)
+        if not pairs and _is_pair(source):
+            raise UsageError(f"SOURCE {source}", "a currency pair, and no table of that name", f"--pair {source}")
+        table = from_table(source, options, first, last)
+        return _only(table, pairs, display_name(source)) if pairs else table
     flags = {
         "--date-column": options.date_column,
         "--value-column": " ".join(options.value_columns),
@@ -105,6 +107,21 @@ def panel(
     if said := next((f"{flag} {value}" for flag, value in flags.items() if value), None):
         raise UsageError(said, "is about a table, and none is named", "name the table as SOURCE, or - for stdin")
     return from_rates(rates.load(), pairs or rates.CROSSES, first, last)
+
+
+def _is_pair(source: str) -> bool:
+    letters = source.replace("/", "")
+    return len(letters) == 6 and letters.isalpha() and letters.isupper() and not Path(source).exists()
+
+
+def _only(table: Panel, names: Sequence[str], where: str) -> Panel:
+    """Some series of a table; the others were read all the same, since they tell what their currencies did."""
+    for name in names:
+        if name not in table.names:
+            hint = f"did you mean --pair {close}?" if (close := nearest(name, table.names)) else None
+            raise InputError(where, f"no series {name!r}; there are: {', '.join(table.names[:12])}", hint)
+    columns = [table.names.index(name) for name in names]
+    return replace(table, names=tuple(names), values=table.values[:, columns], log=table.log[columns])
 
 
 def of_journal(path: Path, source: str | None, options: TableOptions) -> Panel:
@@ -243,7 +260,14 @@ def _read_wide(table: rows.Table, date_column: str, options: TableOptions) -> li
     for row in table:
         date = rows.date(row, date_column)
         for name, one in series.items():
-            one.add(date, rows.number(row, name), row.number, table.name)
+            try:
+                value = rows.number(row, name)
+            except InputError as error:
+                if len(one.dates) or len(series) < 2:  # not the first row: one bad cell
+                    raise
+                hint = f"a long table? name the column of series: --series-column {name}"
+                raise InputError(error.where, error.what, hint) from None
+            one.add(date, value, row.number, table.name)
     return list(series.values())
 
 

@@ -68,6 +68,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     out = place.out
     if require_skill and not plan.holdout:
         raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
+    checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)  # before a lock is laid beside it
     with files.lock(out), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
         cut, warnings = split(panel, plan)

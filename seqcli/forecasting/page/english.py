@@ -70,7 +70,7 @@ ENGLISH: Final = Words(
     last="Last value",
     range80="80\u00a0% range, {ahead}",
     held80="Held by the 80\u00a0% range",
-    to_ewma="CRPS × EWMA",
+    to_ewma="CRPS ÷ EWMA",
     forecasts="Forecasts",
     forecasts_note="Each drawing shows the past and a fan of what may come: if the model is right, 50\u00a0% of "
     "outcomes fall inside the innermost band, 80\u00a0% inside the next and 95\u00a0% inside the widest.",
@@ -107,7 +107,7 @@ ENGLISH: Final = Words(
     mae_ratio="MAE × walk",
     crps="CRPS",
     crps_ratio="CRPS × walk",
-    crps_ewma="CRPS × EWMA",
+    crps_ewma="CRPS ÷ EWMA",
     p="p (EWMA)",
     coverage80="Held by 80\u00a0%",
     coverage95="Held by 95\u00a0%",

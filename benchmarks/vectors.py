@@ -60,6 +60,7 @@ def main() -> None:
             "memory": memory(folder, options.corpus, options.scale),  # first: a child's peak begins with its parent's
             "similar": similar(),
             "answers": [row["item"] for row in rows("similar", "テスト")],
+            "similarity": similarity(folder),
             "coverage": coverage(options.running_text),
             "search_500000": search(folder, 500_000),
             "training": training(folder, options.corpus, options.scale),
@@ -70,6 +71,36 @@ def main() -> None:
 def similar() -> dict[str, Any]:
     """One query in a fresh process, beside spaCy's, with the threads that each takes by itself."""
     return measure.paired([*measure.SEQCLI, "similar", "テスト"], [sys.executable, "-c", SPACY])
+
+
+def similarity(folder: Path) -> dict[str, float]:
+    """Spearman's rank correlation with 245 pairs that we judged ourselves (word_pairs.tsv, 0 to 10), by the recipe.
+
+    The steps were chosen on these pairs: they say which step helps, not how good the result is elsewhere.
+    """
+    from scipy.stats import spearmanr
+
+    pairs = [line.split("\t") for line in (measure.HERE / "word_pairs.tsv").read_text("utf-8").splitlines()[1:]]
+    words = folder / "words.txt"
+    words.write_text("".join(f"{left}\n{right}\n" for left, right, _ in pairs), "utf-8")
+    found = {}
+    for recipe in (
+        "plain",
+        "content",
+        "content,center",
+        "content,abtt",
+        "content,idf,abtt",
+        "content,idf,abtt,characters",
+    ):
+        vectors = folder / "words.npy"
+        measure.run(
+            [*measure.SEQCLI, "embed", "--file", words, "--unit", "text", "--recipe", recipe, "--output", vectors]
+        )
+        matrix = np.load(vectors)
+        matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+        cosines = (matrix[::2] * matrix[1::2]).sum(axis=1)
+        found[recipe] = round(float(spearmanr(cosines, [float(score) for *_, score in pairs]).statistic), 3)
+    return found
 
 
 def coverage(text: Path) -> dict[str, Any]:

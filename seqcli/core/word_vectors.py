@@ -42,7 +42,7 @@ _REMEMBERED = 200_000  # tokens whose vectors are kept at hand; a corpus repeats
 _SIF = 1e-3
 _MANDELBROT = 2.7
 
-# What measured best for ja_ginza's vectors; see vectors/texts.py.
+# The steps that help ja_ginza's vectors; see vectors/texts.py.
 _GINZA_RECIPE = "content,idf,abtt,characters"
 
 # Sudachi's classes that carry meaning by themselves; particles, auxiliary verbs, affixes and signs do not.

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("forecasting", "keeping", "text", "vectors", "models")  # modules of the door, in the help's reading order
+# Modules of the door, in the help's reading order.
+GROUPS = ("forecasting", "keeping", "text", "corpus", "vectors", "models")
 
 
 def load() -> Any:

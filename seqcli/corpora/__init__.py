@@ -1,0 +1,1 @@
+"""Published corpora and folders of files as labelled records."""

@@ -9,6 +9,8 @@ if [ ! -e "$peers/installed" ]; then
     touch "$peers/installed"
 fi
 run=.venv/bin/python
-$run -m pip install --quiet scipy pandas
 $run benchmarks/forecast_speed.py --peers "$peers/bin/python"
 $run benchmarks/forecast_accuracy.py
+$run benchmarks/unattended.py
+$run benchmarks/tokenization.py
+$run benchmarks/vectors.py

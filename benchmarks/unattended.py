@@ -95,9 +95,10 @@ def model_is_whole(model: Path) -> bool:
 
 
 def journal_is_whole(path: Path) -> bool:
-    """Whether the journal holds all five days of each forecast, or none."""
+    """Whether the journal holds all five days of the one forecast, and of each that was replaced."""
     with contextlib.suppress(SeqcliError):
-        return len(list(journal.read(path))) % 5 == 0
+        held = journal.contents(path)
+        return held.rows == 5 and held.superseded % 5 == 0
     return False
 
 

@@ -1,6 +1,7 @@
 """The log of a command that runs unattended: one line an event, with a UTC stamp."""
 
 import os
+import sys
 from pathlib import Path
 
 from seqcli.errors import MachineError
@@ -22,6 +23,7 @@ class Log:
 
     def __init__(self, path: Path, style: str, command: str) -> None:
         self._path, self._style, self._command = path, style, command
+        self._lost = False
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
@@ -39,4 +41,9 @@ class Log:
             line = dumps({"time": stamp, "level": level, "command": self._command, "pid": os.getpid(), "text": text})
         else:
             line = f"{stamp} {level} {self._command}[{os.getpid()}]: {' '.join(text.split())}"
-        os.write(self._file, (line + "\n").encode("utf-8", "backslashreplace"))
+        try:
+            os.write(self._file, (line + "\n").encode("utf-8", "backslashreplace"))
+        except OSError as error:  # a full disk must not cost the forecast that the log is about
+            if not self._lost:
+                self._lost = True
+                sys.stderr.write(f"warning: --log-file {self._path}: {(error.strerror or str(error)).lower()}\n")

@@ -25,18 +25,17 @@ from seqcli.forecasting.sources import day
 from seqcli.results import Progress, Result
 
 _MEDIAN = LEVELS.index(0.5)
-_SHOWN = (
-    "model",
-    "h",
-    "n",
-    "mae_ratio",
-    "crps_ratio",
-    "crps_ewma",
-    "dm_p_ewma",
-    "coverage80",
-    "coverage95",
-    "in_sample",
-)
+_SHOWN = {
+    "model": "model",
+    "h": "h",
+    "n": "n",
+    "mae_ratio": "MAE÷rw",
+    "crps_ratio": "CRPS÷rw",
+    "crps_ewma": "÷ewma",
+    "dm_p_ewma": "p",
+    "coverage80": "80 %",
+    "coverage95": "95 %",
+}  # what a person reads in 80 columns: rw is the random walk, p the test against EWMA
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,17 @@ def result(scored: Sequence[scoring.Record], warnings: Sequence[str], detail: De
     failed = detail.require_skill and not scoring.has_skill(scored)
     return Result(
         records=tuple(r for r in wanted if detail.by_horizon or r["h"] == "all"),
-        table=tuple({name: r[name] for name in _SHOWN} for r in shown),
+        table=tuple(_short(r, mark=any(r["in_sample"] for r in shown)) for r in shown),
         sentences=tuple(scoring.verdict(scored)),
         warnings=tuple(warnings),
         gate="no significant skill over EWMA-normal one step ahead" if failed else None,
     )
+
+
+def _short(record: scoring.Record, *, mark: bool) -> dict[str, Any]:
+    """A record for a terminal; with ``mark``, which ones are in-sample."""
+    seen = {"seen": record["in_sample"]} if mark else {}
+    return {shown: record[name] for name, shown in _SHOWN.items()} | seen
 
 
 def _origins(
@@ -181,7 +186,7 @@ def _origins(
     if since is not None:
         rows = rows[panel.dates[rows] >= since]
     elif (panel.dates[rows] > data_until).any():
-        rows = rows[panel.dates[rows] >= data_until]
+        rows = rows[panel.dates[rows] > data_until]
     else:
         rows = rows[-min(250, (len(rows) + 1) // 2) :]  # the baselines learn from what lies before
         warnings = (

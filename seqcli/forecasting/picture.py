@@ -37,10 +37,11 @@ def fan(panel: Panel, records: Sequence[Record], path: Path) -> tuple[str, ...]:
         for low, high, alpha, label in _BANDS:
             lower, upper = ([rows[0]["last"], *(row[q] for row in rows)] for q in (low, high))
             axis.fill_between(dates, lower, upper, color=figures.BLUE, alpha=alpha, linewidth=0, label=label)
-        axis.plot(dates, [rows[0]["last"], *(row["point"] for row in rows)], color=figures.BLUE, linewidth=1.4)
+        middle = [rows[0]["last"], *(row["point"] for row in rows)]
+        axis.plot(dates, middle, color=figures.BLUE, linewidth=1.4, label="median")
         axis.set_title(f"{name}, from {rows[0]['origin_date']}", loc="left")
-        axis.legend(loc="upper left", frameon=False, ncols=3)
         axis.margins(x=0.01)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, ncols=4)
     figures.save(figure, path)
     if len(found) == len(names):
         return ()

@@ -255,6 +255,9 @@ def rows(
         chosen &= history.dates >= since
     if until is not None:
         chosen &= history.dates <= until
+    if not chosen.any():
+        span = f"the history goes from {history.dates[0]} to {history.dates[-1]}"
+        raise InputError("rates", f"none from {since or 'the beginning'} to {until or 'the end'}", span)
     crosses = {"/".join(split_pair(pair, history.currencies)): history.cross(pair) for pair in pairs}
     for row in np.flatnonzero(chosen):
         for pair, cross in crosses.items():

@@ -153,7 +153,7 @@ def test_a_bad_row_of_a_long_table_is_named(quick: Run, model: Path, tmp_path: P
         (("--until", "2023-01-01"), "x.csv: no values between the beginning and 2023-01-01", "its values go from"),
         (("--since", "2031-01-01"), "x.csv: 0 days since 2031-01-01; at least 60 are needed", ""),
         (("--input-format", "jsonl"), "x.csv: row 1", ""),
-        (("--transform", "log", "--value-column", "x", "--pair", "y"), "x.csv: no column 'y'", "--value-column"),
+        (("--transform", "log", "--value-column", "x", "--pair", "y"), "x.csv: no series 'y'; there are: x", ""),
     ],
 )  # fmt: skip
 def test_flags_that_do_not_fit_the_table_are_told_what_would(

@@ -28,7 +28,7 @@ from seqcli.core.safe_formats import (
 from seqcli.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
 
@@ -166,8 +166,7 @@ def save(
     weights = {"model.safetensors": tensors, **(extra_tensors or {})}
     packed = {name: dump_tensors(value) for name, value in weights.items()}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
-    config_text = dump_json(dict(config))
-    identity = hashlib.sha256(config_text.encode() + "".join(digests.values()).encode()).hexdigest()[:12]
+    identity = _identity(config, digests)
     versions = _versions() | dict(manifest.versions)
     manifest = replace(manifest, id=identity, digests=digests, versions=versions, format=FORMAT)
     with files.new_folder(path, overwrite=overwrite) as new:
@@ -214,6 +213,42 @@ def peek(path: Path, kind: str | None = None) -> Manifest:
     return manifest
 
 
+def load(
+    path: Path, kind: str, expected: Callable[[dict[str, Any]], Mapping[str, tuple[int, ...]]]
+) -> tuple[Manifest, dict[str, Any], dict[str, np.ndarray]]:
+    """Read manifest, config and weights of one and the same model, even while another one takes its place.
+
+    ``expected`` gives name and shape of every tensor of a config, and refuses a config that makes no sense. Raises
+    ModelError as :func:`peek` and :func:`load_tensors`, and where the parts are not of one saving.
+    """
+    manifest = peek(path, kind)
+    try:
+        return _load(path, manifest, expected)
+    except ModelError:
+        newer = peek(path, kind)
+        if newer.digests == manifest.digests and newer.id == manifest.id:
+            raise
+        return _load(path, newer, expected)  # the folder was replaced between two reads
+
+
+def _load(
+    path: Path, manifest: Manifest, expected: Callable[[dict[str, Any]], Mapping[str, tuple[int, ...]]]
+) -> tuple[Manifest, dict[str, Any], dict[str, np.ndarray]]:
+    config = load_config(path)
+    tensors = load_tensors(path, expected=expected(config), digests=manifest.digests)
+    if manifest.id != _identity(config, manifest.digests):
+        raise ModelError(str(path), "its config.json is not the one that was saved with these weights", HINT)
+    return manifest, config, tensors
+
+
+def _identity(config: Mapping[str, Any], digests: Mapping[str, str]) -> str:
+    """The name of these weights with this config."""
+    import hashlib  # 10 ms that ``info`` need not pay
+
+    content = dump_json(dict(config)) + "".join(map(str, digests.values()))
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
 def load_config(path: Path) -> dict[str, Any]:
     """Read ``config.json``; the room checks what it means. Raises ModelError."""
     config: dict[str, Any] = read_json(ModelFolder(path).config, dict)
@@ -234,19 +269,23 @@ def load_history(path: Path) -> list[dict[str, Any]]:
 
 
 def load_tensors(
-    path: Path, name: str = "model.safetensors", *, expected: Mapping[str, tuple[int, ...]] | None = None
+    path: Path,
+    name: str = "model.safetensors",
+    *,
+    expected: Mapping[str, tuple[int, ...]] | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Read the tensors of a model folder as writable arrays, without PyTorch.
 
     The header is checked against the size of the file before memory is taken; with ``expected`` (name to shape, as
-    the config implies them) also against the net. The digest that was recorded at saving must match, and every
-    number must be finite. Raises ModelError.
+    the config implies them) also against the net. The digest that was recorded at saving must match (``digests`` of
+    the manifest, where the caller has read it), and every number must be finite. Raises ModelError.
     """
     file = _inside(path, name)
     if expected is not None:
         _compare(file, tensor_shapes(file), expected)
-    digest = peek(path).digests.get(name)
-    return read_tensors(file, sha256=digest)
+    digests = peek(path).digests if digests is None else digests
+    return read_tensors(file, sha256=digests.get(name))
 
 
 def _compare(file: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import stat
 from datetime import date
 from pathlib import Path
@@ -99,13 +100,15 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def read_tensors(path: Path, *, sha256: str | None = None, finite: bool = True) -> dict[str, np.ndarray]:
     """Read a safetensors file as writable arrays, after :func:`tensor_shapes` has checked it.
 
-    ``sha256``, when given, must be the file's; with ``finite``, every number must be. Raises ModelError.
+    ``sha256``, when given, must be the file's; with ``finite``, every number must be. Raises ModelError, also when
+    another file takes this one's place meanwhile.
     """
     import hashlib
 
     import numpy as np
     import safetensors.numpy
 
+    before = path.lstat() if path.exists() else None
     tensor_shapes(path)
     if sha256 is not None:
         with path.open("rb") as file:
@@ -115,10 +118,20 @@ def read_tensors(path: Path, *, sha256: str | None = None, finite: bool = True) 
         tensors: dict[str, np.ndarray] = safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:
         raise ModelError(str(path), f"is damaged ({_shown(str(error))})", HINT) from error
+    except OSError as error:  # it was there a moment ago
+        raise ModelError(str(path), f"cannot be read ({error.strerror})", HINT) from error
+    after = path.lstat() if path.exists() else None
+    if before is None or after is None or _trace(before) != _trace(after):
+        _refuse(path, "was replaced while it was read")
     for name, array in tensors.items() if finite else ():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             _refuse(path, f"tensor {_shown(name)} holds NaN or infinity")
     return tensors
+
+
+def _trace(status: os.stat_result) -> tuple[int, int, int]:
+    """What differs between a file and another one under its name."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _span(path: Path, name: str, entry: Any) -> tuple[int, int, str]:

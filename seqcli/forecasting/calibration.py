@@ -1,18 +1,20 @@
 """Calibrations of a model: factors for its intervals, kept beside its weights, and how they are applied.
 
-``recalibrate`` makes them. A model folder holds all there ever were in ``calibration.json``, oldest first; the last
-one is in force.
+``recalibrate`` makes them. A model folder holds all there ever were in ``calibration.json``, oldest first. In force on
+a day is the last one whose outcomes were all known by then: a replay of the past does not know what came later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqcli.core import files
 from seqcli.core.safe_formats import dump_json, read_json
@@ -41,6 +43,7 @@ class Calibration:
         coverage95: the same for 95 %.
         crps_check: a correction learnt from the first two thirds of the days, tried on the last third: CRPS with it
             divided by CRPS without.
+        applied: False: it is kept, but changes no forecast.
     """
 
     created: str
@@ -51,12 +54,31 @@ class Calibration:
     coverage80: tuple[float | None, ...]
     coverage95: tuple[float | None, ...]
     crps_check: float | None
+    applied: bool = True
 
     @property
     def id(self) -> str:
         """What records of forecasts call it: the date of its last outcome, and a hash of its factors."""
         content = json.dumps([self.model_id, self.factors])
         return f"{self.outcomes_until}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def usable(kept: Sequence[Calibration], model_id: str) -> tuple[Calibration, ...]:
+    """Those that were learnt from forecasts of these very weights, and are to be applied."""
+    return tuple(one for one in kept if one.model_id == model_id and one.applied)
+
+
+def in_force(kept: Sequence[Calibration], days: NDArray[np.datetime64]) -> list[Calibration | None]:
+    """For each of ``(O,)`` days the last calibration whose outcomes were all known then; None: there was none."""
+    until = np.array([one.outcomes_until for one in kept], "datetime64[D]")
+    known = np.column_stack([np.ones(len(days), bool), until[None, :] <= days[:, None]])
+    last = len(kept) - np.argmax(known[:, ::-1], axis=1)
+    return [(None, *kept)[place] for place in last]
+
+
+def learnt_until(identity: str) -> str:
+    """The date of the last outcome that the calibration of this ``id`` knows."""
+    return identity[:10]
 
 
 def apply(quantiles: Floats, calibration: Calibration) -> Floats:
@@ -105,22 +127,30 @@ def load(path: Path) -> tuple[Calibration, ...]:
 
 
 def add(path: Path, calibration: Calibration) -> bool:
-    """Put a calibration behind those that are there; False if it is the one in force already.
+    """Put a calibration behind those that are there; False if it is the last one already.
+
+    One with the same factors is replaced: there it may have been kept without being applied.
 
     Raises:
         ModelError: the file is damaged, or made by a newer seqcli.
         MachineError: it cannot be written.
     """
     there = load(path)
-    if there and there[-1].id == calibration.id:
+    if there and (there[-1].id, there[-1].applied) == (calibration.id, calibration.applied):
         return False
-    kept = [{"id": one.id, **asdict(one)} for one in (*there, calibration)]
+    others = [one for one in there if one.id != calibration.id]
+    kept = [{"id": one.id, **asdict(one)} for one in (*others, calibration)]
     files.write_text(path, dump_json({"format": FORMAT, "levels": LEVELS, "calibrations": kept}))
     return True
 
 
 def _parsed(one: dict[str, Any]) -> Calibration:
-    values = {field.name: one[field.name] for field in fields(Calibration)}
+    values = {"applied": True} | one  # older files do not name it
+    values = {field.name: values[field.name] for field in fields(Calibration)}
+    if type(values["applied"]) is not bool or not isinstance(values["model_id"], str):
+        raise ValueError(f"'applied' is {str(values['applied'])[:20]!r}, or 'model_id' no text")
+    if not isinstance(values["outcomes_until"], str) or str(np.datetime64(values["outcomes_until"], "D")) == "NaT":
+        raise ValueError(f"'outcomes_until' is {str(values['outcomes_until'])[:20]!r}")
     factors = np.array(values["factors"], float)
     if factors.ndim != 2 or factors.shape[1] != len(PAIRS) or not (np.isfinite(factors) & (factors > 0.0)).all():
         raise ValueError(f"factors of shape {factors.shape}, or not all positive")

@@ -23,7 +23,7 @@ from seqcli.forecasting.sources import TableOptions
 from seqcli.results import Result
 
 KIND = "forecaster"
-CALIBRATIONS = "calibration.json"  # beside the weights: all there ever were, the last one in force
+CALIBRATIONS = "calibration.json"  # beside the weights: all there ever were
 FEWEST_VALUES = 20  # below this an estimate of a volatility is off by a sixth and more
 RATES = "rates"  # the source of a model that was trained on the ECB's rates
 
@@ -37,14 +37,15 @@ class Model:
         tensors: its weights.
         manifest: what made it and how good it is.
         table: how the table that it was trained on was read.
-        calibration: what its journal taught about its intervals, if anything; applied to all that it says.
+        calibrations: what its journal taught about its intervals, oldest first; each origin has the last one whose
+            outcomes were known by then.
     """
 
     config: ForecastConfig
     tensors: Mapping[str, NDArray[Any]]
     manifest: Manifest
     table: TableOptions
-    calibration: Calibration | None = None
+    calibrations: tuple[Calibration, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,13 +59,22 @@ class Model:
 
     @property
     def learnt_until(self) -> str:
-        """The last day that it has learnt anything from, its calibration included."""
-        return max(self.data_until, self.calibration.outcomes_until if self.calibration else "")
+        """The same: no origin has a calibration that knows what came after it."""
+        return self.data_until
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The one that a forecast from the newest data has."""
+        return self.calibrations[-1] if self.calibrations else None
 
     def levels(self, panel: Panel, origins: NDArray[np.intp]) -> Floats:
         """``(N, O, H, Q)``: quantiles of the levels after each origin; NaN where a series has no value there."""
         levels = predict.quantiles(self.tensors, self.config, panel, origins)
-        return calibrations.apply(levels, self.calibration) if self.calibration else levels
+        used = calibrations.in_force(self.calibrations, panel.dates[origins])
+        for one in self.calibrations:
+            here = [place for place, each in enumerate(used) if each is one]
+            levels[:, here] = calibrations.apply(levels[:, here], one)
+        return levels
 
     def panel(
         self, source: str | None, pairs: Sequence[str] | None, table: TableOptions, until: str | None = None
@@ -102,13 +112,14 @@ def load(folder: Path) -> Model:
     Raises:
         ModelError: the folder is missing, damaged, of another kind, or too new.
     """
-    manifest = checkpoint.peek(folder, KIND)
+
+    def shape(raw: Mapping[str, Any]) -> ForecastConfig:
+        return ForecastConfig.from_json(raw, str(folder / "config.json"))
+
+    manifest, raw, tensors = checkpoint.load(folder, KIND, lambda raw: predict.shapes(shape(raw)))
     _check(manifest, folder)
-    raw = checkpoint.load_config(folder)
-    config = ForecastConfig.from_json(raw, str(folder / "config.json"))
-    tensors = checkpoint.load_tensors(folder, expected=predict.shapes(config))
-    kept = calibrations.load(folder / CALIBRATIONS)
-    return Model(config, tensors, manifest, _table_from(raw.get("table")), kept[-1] if kept else None)
+    kept = calibrations.usable(calibrations.load(folder / CALIBRATIONS), manifest.id)
+    return Model(shape(raw), tensors, manifest, _table_from(raw.get("table")), kept)
 
 
 def _check(manifest: Manifest, folder: Path) -> None:
@@ -275,24 +286,25 @@ def _strange(panel: Panel, origins: NDArray[np.intp]) -> list[str]:
 
 def _rows(model: Model, panel: Panel, origins: NDArray[np.intp]) -> Iterator[dict[str, Any]]:
     issued_at = clock.now().isoformat(timespec="seconds")
-    corrected = {"calibration": model.calibration.id} if model.calibration else {}
     distinct = np.unique(origins[origins >= 0])
     levels = model.levels(panel, distinct)
-    for place, origin in enumerate(distinct):
-        for column in np.flatnonzero(origins == origin):
-            one = replace(
-                panel, names=(panel.names[column],), values=panel.values[:, [column]], log=panel.log[[column]]
-            )
-            last = float(panel.values[origin, column])
-            for row in records.rows(one, np.array([origin]), levels[[column], place : place + 1]):
-                yield row | {
-                    "last": last,
-                    "naive": last,
-                    "issued_at": issued_at,
-                    "model_id": model.manifest.id,
-                    "data_until": model.data_until,
-                    **corrected,
-                }
+    used = calibrations.in_force(model.calibrations, panel.dates[distinct])
+    for place, origin in enumerate(distinct):  # as a rule one day; all of its series at once
+        columns = np.flatnonzero(origins == origin)
+        names = tuple(panel.names[column] for column in columns)
+        some = replace(panel, names=names, values=panel.values[:, columns], log=panel.log[columns])
+        last = dict(zip(names, panel.values[origin, columns].tolist(), strict=True))
+        correction = used[place]
+        corrected = {"calibration": correction.id if correction else None} if model.calibrations else {}
+        for row in records.rows(some, np.array([origin]), levels[columns, place : place + 1]):
+            yield row | {
+                "last": last[row["series"]],
+                "naive": last[row["series"]],
+                "issued_at": issued_at,
+                "model_id": model.manifest.id,
+                "data_until": model.data_until,
+                **corrected,
+            }
 
 
 def _sentence(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -28,23 +28,25 @@ def rows(panel: Panel, origins: NDArray[np.intp], levels: Floats) -> Iterator[di
         levels: ``(N, O, H, Q)`` quantiles as levels (logarithms where the series is positive), NaN: no forecast.
     """
     horizon = levels.shape[2]
-    dates = np.concatenate([panel.dates, following(panel.calendar, panel.dates[-1], horizon)]).astype(str)
+    every = np.concatenate([panel.dates, following(panel.calendar, panel.dates[-1], horizon)])
+    needed = np.unique(np.asarray(origins)[:, None] + np.arange(horizon + 1))  # of decades, as a rule a week
+    dates = dict(zip(needed.tolist(), every[needed].astype(str).tolist(), strict=True))
     prices = panel.prices(np.moveaxis(levels, 0, -1))  # (O, H, Q, N)
     # The median of a random walk is the last value: let it be that to the last digit, after log and exp as well.
     last = panel.values[origins]  # (O, N)
     still = np.isclose(prices[:, :, _MEDIAN], last[:, None], rtol=1e-12, atol=0)
     prices[:, :, _MEDIAN] = np.where(still, last[:, None], prices[:, :, _MEDIAN])
     for n, name in enumerate(panel.names):
-        for o, origin in enumerate(origins):
+        for o, origin in enumerate(np.asarray(origins).tolist()):
             if np.isnan(levels[n, o]).any():
                 continue
             for h in range(horizon):
                 quantiles = prices[o, h, :, n].tolist()
                 yield {
                     "series": name,
-                    "origin_date": str(dates[origin]),
+                    "origin_date": dates[origin],
                     "h": h + 1,
-                    "target_date": str(dates[origin + h + 1]),
+                    "target_date": dates[origin + h + 1],
                     "point": quantiles[_MEDIAN],
                     **dict(zip(QUANTILES, quantiles, strict=True)),
                 }

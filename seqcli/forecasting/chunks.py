@@ -56,42 +56,33 @@ class Chunks:
     sizes: Tensor
 
     @classmethod
-    def build(
-        cls,
-        panel: Panel,
-        config: ForecastConfig,
-        since: np.datetime64 | None = None,
-        until: np.datetime64 | None = None,
-    ) -> Chunks:
+    def build(cls, panel: Panel, config: ForecastConfig, since: np.datetime64 | None = None) -> Chunks:
         """Cuts a panel.
 
         Arguments:
             panel: nothing after its last day is known.
             config: horizon, warmup and block.
             since: origins before this day are not learned from; all are, if absent.
-            until: nor are origins after this one. (For validation: the last days of the same panel.)
         """
         inputs = features.build(panel, config.horizon)
-        y = features.targets(panel, inputs, config.horizon)
+        x, kinds, y = inputs.x, inputs.days, features.targets(panel, inputs, config.horizon)
         dates = panel.dates
-        learned = np.ones(len(dates), bool)
-        if since is not None:
-            learned &= dates >= since
-        if until is not None:
-            learned &= dates <= until
+        learned = np.ones(len(dates), bool) if since is None else dates >= since
         ready = inputs.observed & learned & (inputs.seen >= min(config.warmup, len(dates) // 4))
+        del inputs  # of a thousand series it is large, and so is what comes below
         y[~ready] = np.nan
         blocks = Blocks.of(panel, config)
-        keep = np.asarray(np.isfinite(blocks.scored(y, axis=1)).any(axis=(0, 2, 3)))
-        blocks = blocks.only(keep)
-        centre, spread = _moments(inputs.x, ready)
+        blocks = blocks.only(np.asarray(np.isfinite(blocks.scored(y, axis=1)).any(axis=(0, 2, 3))))
+        centre, spread = _moments(x, ready)
+        sizes = _sizes(y, config)
+        y = y.astype(np.float32)
         return cls(
-            x=torch.from_numpy(blocks.read(inputs.x, axis=1)),
-            days=torch.from_numpy(blocks.scored(inputs.days, axis=0, fill=0.0)),
-            y=torch.from_numpy(blocks.scored(y, axis=1).astype(np.float32)),
+            x=torch.from_numpy(blocks.read(x, axis=1)),
+            days=torch.from_numpy(blocks.scored(kinds, axis=0, fill=0.0)),
+            y=torch.from_numpy(blocks.scored(y, axis=1)),
             centre=torch.from_numpy(centre),
             spread=torch.from_numpy(spread),
-            sizes=torch.from_numpy(_sizes(y, config)),
+            sizes=torch.from_numpy(sizes),
         )
 
     def __len__(self) -> int:
@@ -145,9 +136,10 @@ class Chunks:
 
 def _moments(x: NDArray[np.float32], ready: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation of each input over the rows that are learned from."""
-    rows = x[ready] if ready.any() else x.reshape(-1, x.shape[-1])
-    mean, deviation = rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)
-    return mean.astype(np.float32), np.maximum(deviation, MIN_SPREAD).astype(np.float32)
+    rows = ready if ready.any() else np.ones_like(ready)
+    each = (x[..., i][rows].astype(np.float64) for i in range(x.shape[-1]))  # one at a time: x itself is large
+    mean, deviation = np.array([(one.mean(), one.std()) for one in each], np.float32).T
+    return np.ascontiguousarray(mean), np.maximum(deviation, np.float32(MIN_SPREAD))
 
 
 def _sizes(y: Floats, config: ForecastConfig) -> NDArray[np.float32]:

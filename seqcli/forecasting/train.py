@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seqcli.core.training import Signals, TrainingState
 
 PREVIOUS = "previous"  # what a report calls the model that would be replaced
+LOCK_SECONDS = 5.0  # whoever only changes a file of the model is done by then
 NOISE = 0.001  # of the CRPS: two seeds of the same training differ by less
 
 
@@ -69,7 +70,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     if require_skill and not plan.holdout:
         raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
     checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)  # before a lock is laid beside it
-    with files.lock(out), _swept(out):
+    with files.lock(out, LOCK_SECONDS), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
         cut, warnings = split(panel, plan)
         old = _previous(out, plan) if place.promote_if_better else None

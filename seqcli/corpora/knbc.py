@@ -177,11 +177,12 @@ def _add(corpus: Corpus, file: Member, encoding: str) -> None:
     except InputError as problem:
         corpus.deviations.append(str(problem))
         return
+    if not parsed.morphemes:
+        corpus.deviations.append(f"{file.name}: has no morphemes")
     corpus.deviations += [f"{file.name}: line {line}: {what}" for line, what in parsed.problems]
     if theme not in THEMES:
         corpus.deviations.append(f"{file.name}: unknown theme {theme!r}; there are {', '.join(THEMES)}")
     if not parsed.morphemes:
-        corpus.deviations.append(f"{file.name}: has no morphemes")
         return
     sentence = Sentence(name, article, THEMES.get(theme, theme), parsed.morphemes, parsed.phrases)
     _without_theme(sentence, opening=first)

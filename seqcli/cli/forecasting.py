@@ -66,6 +66,9 @@ def train_forecast(
         int | None,
         typer.Option("--members", min=1, help="Networks that are averaged.", show_default="5, with --quick 2"),
     ] = None,
+    free_median: Annotated[
+        bool, typer.Option("--free-median", help="Learn the median too; the report says whether it has skill.")
+    ] = False,
     baselines: Annotated[
         Literal["none", "fast", "all"] | None,
         typer.Option("--baselines", help="fast: all but GARCH.", show_default="all; with --quick fast"),
@@ -94,7 +97,7 @@ def train_forecast(
     plan = plans.make(
         training.said(), quick=quick, horizon=horizon, members=members, holdout=holdout, refit=not no_refit,
         baselines=baselines or ("fast" if quick else "all"), since=sources.first_day(source, since),
-        init_from=init_from,
+        init_from=init_from, free_median=free_median,
         source=source or issue.RATES, table=read,
     )  # fmt: skip
     place = train.Place(training.out, training.overwrite, training.resume, promote_if_better)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqcli.core.lines import display_name
-from seqcli.errors import InputError
-from seqcli.forecasting import config, issue
+from seqcli.errors import InputError, UsageError
+from seqcli.forecasting import calendar, config, issue
 from seqcli.forecasting.config import BATCH_SIZE, ForecastConfig
 from seqcli.forecasting.data import Panel
 from seqcli.forecasting.sources import TableOptions
@@ -58,7 +58,15 @@ class Plan:
     table: TableOptions = field(default_factory=TableOptions)
 
 
-def make(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | None, **rest: Any) -> Plan:
+def make(
+    flags: Mapping[str, Any],
+    *,
+    quick: bool,
+    horizon: int,
+    members: int | None,
+    free_median: bool = False,
+    **rest: Any,
+) -> Plan:
     """The defaults that were chosen for the task, with what the user said instead.
 
     Arguments:
@@ -66,6 +74,7 @@ def make(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | 
         quick: a smaller model for a first look.
         horizon: business days ahead.
         members: networks that are averaged; ``None``: the default.
+        free_median: learn the median too, which else is the last value.
         rest: fields of ``Plan``.
     """
     from seqcli.core.training import FitSettings
@@ -78,6 +87,7 @@ def make(flags: Mapping[str, Any], *, quick: bool, horizon: int, members: int | 
         dropout=flags.get("dropout", default.dropout),
         members=members or (2 if quick else default.members),
         horizon=horizon,
+        free_median=free_median,
     )
     minutes = flags.get("max_minutes")
     fit = FitSettings(
@@ -112,8 +122,17 @@ class Cut:
 
 
 def split(panel: Panel, plan: Plan) -> tuple[Cut, tuple[str, ...]]:
-    """Where the days are cut; a short history gets a shorter holdout, and a warning."""
+    """Where the days are cut; a short history gets a shorter holdout or none, and a warning.
+
+    Raises:
+        UsageError: a holdout of too few days to say anything at this horizon.
+        InputError: too few days, nothing that moves, or held-out days that would decide how the others are read.
+    """
     where, days = display_name(plan.source), len(panel.dates)
+    least = 2 * plan.config.horizon  # as many days again as the first origin needs to see its last target
+    if 0 < plan.holdout < least:
+        what = f"too few for a report on {plan.config.horizon} days ahead; at least {least}"
+        raise UsageError(f"--holdout {plan.holdout}", what, f"--holdout {least}, or 0 for no report")
     with np.errstate(invalid="ignore"):
         span = np.nanmax(panel.values, axis=0) - np.nanmin(panel.values, axis=0)
     still = [name for name, width in zip(panel.names, span, strict=True) if not width > 0]
@@ -127,8 +146,51 @@ def split(panel: Panel, plan: Plan) -> tuple[Cut, tuple[str, ...]]:
     if usable < FEWEST_DAYS:
         raise InputError(where, f"{usable} days since {plan.since}; at least {FEWEST_DAYS} are needed", None)
     holdout = min(plan.holdout, usable // 4)
+    if 0 < holdout < least:
+        what = f"{usable} days are too few for a report on {plan.config.horizon} days ahead: there is none"
+        return Cut(days, 0, 0), (*warnings, what)
     if holdout < plan.holdout:
         warnings += (f"only {usable} days: the report is on the last {holdout} of them, not {plan.holdout}",)
     if not holdout:
         return Cut(days, 0, 0), warnings
-    return Cut(days - 2 * holdout, holdout, holdout), warnings
+    cut = Cut(days - 2 * holdout, holdout, holdout)
+    if plan.source != issue.RATES:
+        _check_transform(panel, plan, cut)
+        _check_calendar(panel, plan, cut)
+    return cut, warnings
+
+
+def _check_transform(panel: Panel, plan: Plan, cut: Cut) -> None:
+    """Refuses a series that is modelled in differences only because of days which its fit must not know."""
+    if plan.table.transform == "difference":
+        return
+    for column in np.flatnonzero(~panel.log):
+        values = panel.values[:, column]
+        known = values[: cut.fit_end]
+        if np.isnan(known).all() or np.nanmin(known) < 0:
+            continue
+        with np.errstate(invalid="ignore"):
+            row = int(np.flatnonzero(values <= 0)[0])
+        raise InputError(
+            f"{display_name(plan.source)}: {panel.names[column]}",
+            f"{values[row]:g} on {panel.dates[row]} has no logarithm, and nothing is negative until "
+            f"{panel.dates[cut.fit_end - 1]}, where the report's training ends",
+            "mend or empty the cell, or model differences with --transform difference",
+        )
+
+
+def _check_calendar(panel: Panel, plan: Plan, cut: Cut) -> None:
+    """Refuses to let days that the fit must not know decide which days there are."""
+    if plan.table.calendar not in (None, "infer"):
+        return
+    known = np.asarray(np.isfinite(panel.values).any(axis=1))
+    before, every = (calendar.infer(panel.dates[:rows][known[:rows]]) for rows in (cut.fit_end, len(known)))
+    # Without a closing day in their span the first days keep both calendars alike.
+    if every != panel.calendar or before == every or (before, every) == ("weekdays", "target"):
+        return
+    raise InputError(
+        display_name(plan.source),
+        f"the days until {panel.dates[cut.fit_end - 1]}, where the report's training ends, keep the calendar "
+        f"{before!r}, and all of them {every!r}",
+        f"say which one it is: --calendar {every}",
+    )

@@ -15,7 +15,7 @@ import numpy as np
 
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
-from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
+from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
 from seqcli.forecasting import backtest, issue, predict, scoring
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.plan import Cut, Plan, split
@@ -60,8 +60,8 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         require_skill: fail, after everything was saved, unless the model is significantly better than EWMA.
 
     Raises:
-        UsageError: skill is required, but no day held out to show it on.
-        InputError: too few days, or nothing that moves.
+        UsageError: skill is required, but no day held out to show it on; or too few are.
+        InputError: as ``plan.split``, or skill is required of too short a history.
         ModelError: the place holds something, or there is nothing to resume.
         DivergedError: the loss stopped being a number.
         Interrupted: Ctrl-C or SIGTERM.
@@ -73,6 +73,8 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     with files.lock(out, LOCK_SECONDS), _swept(out):
         checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
         cut, warnings = split(panel, plan)
+        if require_skill and not cut.test:
+            raise InputError("--require-skill", f"nothing to show it on: {warnings[-1]}", "leave it out")
         old = _previous(out, plan) if place.promote_if_better else None
         if not place.resume and ModelFolder(out).resume.exists():
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh

@@ -460,14 +460,6 @@ def test_skill_cannot_be_required_without_days_to_show_it_on(quick: Run, tmp_pat
     assert not (tmp_path / "model").exists()
 
 
-def test_a_model_is_not_replaced_where_the_held_out_days_say_nothing(quick: Run, tmp_path: Path) -> None:
-    train = ("train-forecast", WIDE, *TINY, "--no-refit", "--holdout", 3, "--out", "model")
-    assert quick(*train, "--require-skill", fails_with=7).rows[0]["n"] == 0
-    kept = quick(*train, "--overwrite", "--promote-if-better", "--seed", 2, fails_with=7)
-    assert "the held-out days are too few to compare" in kept.stderr
-    assert manifest(tmp_path / "model")["seed"] == 1
-
-
 # Replaying the past
 
 

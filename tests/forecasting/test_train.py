@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from panels import plain_panel
 
 from seqcli.core import files
-from seqcli.errors import TryLaterError
+from seqcli.errors import InputError, TryLaterError, UsageError
 from seqcli.forecasting import plan, train
+from seqcli.forecasting.calendar import between
 from seqcli.forecasting.data import Panel
 from seqcli.forecasting.plan import Plan
+from seqcli.forecasting.sources import TableOptions
 from seqcli.results import Result
 
 DAYS = 160
@@ -37,7 +40,8 @@ def tiny(**changes: Any) -> Plan:
 
 def trained(panel: Panel, out: Path, how: Plan, **options: Any) -> Result:
     """Trains to the end, into a folder that may be replaced."""
-    work = train.train(panel, train.Place(out, **({"overwrite": True} | options)), how)
+    gate = options.pop("require_skill", False)
+    work = train.train(panel, train.Place(out, **({"overwrite": True} | options)), how, require_skill=gate)
     while True:
         try:
             next(work)
@@ -48,6 +52,81 @@ def trained(panel: Panel, out: Path, how: Plan, **options: Any) -> Result:
 
 def weights(model: Path) -> bytes:
     return (model / "model.safetensors").read_bytes()
+
+
+# What is held out
+
+
+def tail(panel: Panel, at: int, values: np.ndarray | float) -> Panel:
+    """The panel with other values from a row on."""
+    changed = panel.values.copy()
+    changed[at:, 0] = values
+    return replace(panel, values=changed, log=np.array([bool(np.nanmin(changed) > 0)]))
+
+
+def test_the_held_out_days_do_not_say_how_a_series_is_modelled(tmp_path: Path) -> None:
+    panel, how = walk(), tiny(refit=False, source="x.csv")
+    with pytest.raises(InputError) as refused:
+        trained(tail(panel, DAYS - 1, -1.0), tmp_path / "fx", how)
+    assert str(refused.value).startswith(f"x.csv: series 0: -1 on {panel.dates[-1]} has no logarithm")
+    assert "--transform difference" in str(refused.value.hint)
+    differences = replace(panel, values=panel.values - 100, log=np.array([False]))
+    made = []
+    for name, one in {
+        "log": panel,
+        "log, another tail": tail(panel, 130, 7 * panel.values[130:, 0]),
+        "difference": differences,
+        "difference, a positive tail": tail(differences, 130, 5.0 + np.arange(30) % 7),
+    }.items():
+        trained(one, tmp_path / name, how)
+        made.append(weights(tmp_path / name))
+    assert made[0] == made[1] != made[2]
+    assert made[2] == made[3]
+    told = replace(how, table=TableOptions(transform="difference"))
+    negative = tail(panel, DAYS - 1, -1.0)
+    trained(negative, tmp_path / "told", told)
+    trained(replace(panel, log=negative.log), tmp_path / "told too", told)
+    assert weights(tmp_path / "told") == weights(tmp_path / "told too")
+
+
+def test_the_held_out_days_do_not_say_which_days_there_are(tmp_path: Path) -> None:
+    dates = between("daily", np.datetime64("2024-01-02"), np.datetime64("2024-08-01"))
+    values = np.where(np.is_busday(dates), 0.0, np.nan)
+    values += np.random.default_rng(0).normal(0.0, 1.0, len(dates)).cumsum()
+    last = int(np.flatnonzero(~np.is_busday(dates))[-1])
+    values[last] = 1.0  # a single Saturday or Sunday makes a daily table of it
+    panel = Panel(dates, ("x",), values[:, None], "daily", np.array([False]))
+    for said, source in ((None, "x.csv"), ("infer", "x.csv")):
+        with pytest.raises(InputError, match="keep the calendar 'weekdays', and all of them 'daily'") as refused:
+            plan.split(panel, replace(tiny(source=source), table=TableOptions(calendar=said)))
+        assert refused.value.hint == "say which one it is: --calendar daily"
+    cut, _ = plan.split(panel, replace(tiny(source="x.csv"), table=TableOptions(calendar="daily")))
+    assert cut.test == 30
+
+
+@pytest.mark.parametrize(("holdout", "horizon"), [(1, 5), (9, 5), (39, 20)])
+def test_a_report_on_fewer_days_than_it_needs_is_refused(tmp_path: Path, holdout: int, horizon: int) -> None:
+    with pytest.raises(UsageError) as refused:
+        trained(walk(), tmp_path / "fx", tiny(holdout=holdout, horizon=horizon))
+    assert refused.value.where == f"--holdout {holdout}"
+    assert f"on {horizon} days ahead; at least {2 * horizon}" in refused.value.what
+    assert not (tmp_path / "fx").exists()
+
+
+def test_a_history_that_is_too_short_for_a_report_is_trained_without_one(tmp_path: Path) -> None:
+    said = trained(walk(120), tmp_path / "fx", tiny(holdout=250, horizon=20))
+    assert said.records == ()
+    assert "120 days are too few for a report on 20 days ahead: there is none" in said.warnings
+    with pytest.raises(InputError, match="--require-skill: nothing to show it on"):
+        trained(walk(120), tmp_path / "gated", tiny(holdout=250, horizon=20), require_skill=True)
+    assert not (tmp_path / "gated").exists()
+
+
+def test_a_median_that_is_learnt_has_a_view_on_the_direction(tmp_path: Path) -> None:
+    fixed = trained(walk(), tmp_path / "fixed", tiny())
+    free = trained(walk(), tmp_path / "free", tiny(free_median=True, learning_rate=0.05))
+    assert fixed.records[0]["direction"] is None
+    assert 0 <= free.records[0]["direction"] <= 1
 
 
 # One at a time

@@ -6,27 +6,25 @@ import copy
 import itertools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
-import threading
+import stat
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from seqcli.core import files
-from seqcli.errors import MachineError, SeqcliError
+from seqcli.errors import Interrupted, MachineError, SeqcliError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_AHEAD = 3  # chunks in work or waiting for each process: it never idles, and memory does not grow with the input
+_AHEAD = 3  # chunks of each process that are in work or wait for their turn: memory does not grow with the input
 
 
 def run(
@@ -54,43 +52,85 @@ def run(
                 raise failure
             yield result[0]
         return
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+    crew: list[_Worker] = []
     try:
-        yield from _in_order(pool, function, _chunks(items, chunk), workers * _AHEAD)
-        pool.shutdown()
-    except BrokenProcessPool:
-        hint = f"it may have been out of memory: try fewer than --workers {workers}"
-        raise MachineError("--workers", "a working process was killed", hint) from None
+        yield from _in_order(crew, function, workers, _chunks(items, chunk))
     finally:
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
+        for worker in crew:
+            worker.end()
+
+
+class _Worker:
+    """A process that gets one chunk at a time, so that neither side ever waits for the other to make room."""
+
+    def __init__(self, function: Callable[[T], R]) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads hold
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+        self._process.start()
+        theirs.close()  # only the process holds it now: when one side is gone, the other reads an end of file
+
+    def send(self, chunk: tuple[int, list[Any]]) -> None:
+        with _said():
+            self.connection.send(chunk)
+
+    def receive(self) -> Any:
+        with _said():
+            return self.connection.recv()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        hint = "it may have been out of memory: try fewer --workers"
+        raise MachineError("--workers", "a working process was killed", hint) from None
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, function: Callable[[T], R], chunks: Iterator[tuple[int, list[T]]], ahead: int
+    crew: list[_Worker], function: Callable[[T], R], workers: int, chunks: Iterator[tuple[int, list[T]]]
 ) -> Iterator[R]:
-    pending: deque[Future[tuple[list[R], Exception | None]]] = deque()
-    broken: Exception | None = None  # what the items raised, to be said after the results before it
+    idle: list[_Worker] = []
+    busy: dict[object, tuple[int, _Worker]] = {}  # by connection: which chunk it has
+    ready: dict[int, tuple[list[R], Exception | None]] = {}
+    given = taken = 0  # chunks handed out, and chunks whose results were given back
+    more, broken = True, None  # broken: what the items raised, to be said after the results before it
     while True:
-        while len(pending) < ahead and broken is None:
+        while more and len(busy) < workers and given < taken + workers * _AHEAD:
             try:
-                first, chunk = next(chunks)
+                chunk = next(chunks)
             except StopIteration:
-                break
+                more = False
             except Exception as problem:
-                broken = problem
+                more, broken = False, problem
             else:
-                pending.append(pool.submit(_work, function, chunk, first))
-        if not pending:
-            if broken is not None:
-                raise broken
+                if not idle:
+                    crew.append(_Worker(function))
+                worker = idle.pop() if idle else crew[-1]
+                worker.send(chunk)
+                busy[worker.connection] = (given, worker)
+                given += 1
+        if taken in ready:
+            results, failure = ready.pop(taken)
+            yield from results
+            if failure is not None:
+                raise failure
+            taken += 1
+        elif busy:
+            for connection in multiprocessing.connection.wait([worker.connection for _, worker in busy.values()]):
+                number, worker = busy.pop(connection)
+                ready[number] = worker.receive()
+                idle.append(worker)
+        elif broken is not None:
+            raise broken
+        else:
             return
-        results, failure = pending.popleft().result()
-        yield from results
-        if failure is not None:
-            raise failure
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[tuple[int, list[T]]]:
@@ -110,17 +150,13 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[tuple[int, list[T]]]:
         yield first, chunk
 
 
-def _begin() -> None:
-    """In a new process: Ctrl-C is the parent's affair, and without a parent there is nothing to do."""
+def _serve(function: Callable[[T], R], connection: Connection) -> None:
+    """The life of a working process: it ends with its parent, and Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            first, chunk = connection.recv()
+            connection.send(_work(function, chunk, first))
 
 
 def _work(function: Callable[[T], R], chunk: list[T], first: int) -> tuple[list[R], Exception | None]:
@@ -178,7 +214,8 @@ class Sink:
         """Makes all that was appended survive the process."""
         with files.explained(self._path):
             self._stream.flush()
-            os.fsync(self._stream.fileno())
+            if stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
+                os.fsync(self._stream.fileno())
         if self._job is not None:
             record = {"job": self._job, "items": self.done, "bytes": self._stream.tell()}
             files.write_text(_journal(self._path), json.dumps(record, ensure_ascii=False))
@@ -199,7 +236,14 @@ def restartable(path: Path, job: Mapping[str, object] | None) -> Iterator[Sink]:
     Raises:
         TryLaterError: another process writes the same file.
         MachineError: the disk is full or the folder cannot be written to; what was done is kept.
+        Interrupted: in place of a KeyboardInterrupt, where there is something to go on with.
     """
+    if path.exists() and not path.is_file():  # a pipe or a device is written straight into; a folder is refused
+        with files.explained(path):
+            device = path.open("wb")
+        with device:
+            yield Sink(path, device, None, 0)
+        return
     partial = path.with_name(path.name + ".partial")
     with files.lock(path):
         done, size = _left_over(path, partial, job)
@@ -211,12 +255,15 @@ def restartable(path: Path, job: Mapping[str, object] | None) -> Iterator[Sink]:
             sink = Sink(path, stream, job, done)
             try:
                 yield sink
-            except BaseException:
+            except BaseException as problem:
                 if job is None or not sink.done:  # nothing to go on with
                     partial.unlink(missing_ok=True)
-                else:
-                    sink.save()
-                raise
+                    raise
+                sink.save()
+                if not isinstance(problem, KeyboardInterrupt):
+                    raise
+                what, hint = f"stopped after {sink.done:,}", "run the same command again: it goes on from there"
+                raise Interrupted(str(path), what, hint, terminated=type(problem) is not KeyboardInterrupt) from None
             sink.save()
         with files.explained(path):
             partial.replace(path)

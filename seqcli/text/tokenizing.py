@@ -77,7 +77,7 @@ def records(splitting: Splitting, texts: Iterable[Text], workers: int = 1) -> It
 
 def blocks(splitting: Splitting, texts: Iterable[Text], workers: int = 1, *, live: bool = False) -> Iterator[str]:
     """What ``Splitting.block`` gives for all texts, in order; with ``live`` of each text as soon as it is there."""
-    with closing(bulk.run(splitting.block, _blocks(texts, 1 if live else _BLOCK), workers=workers, chunk=4)) as results:
+    with closing(bulk.run(splitting.block, _blocks(texts, 1 if live else _BLOCK), workers=workers, chunk=8)) as results:
         yield from results
 
 
@@ -107,7 +107,7 @@ def to_file(
     with bulk.restartable(path, job) as sink:
         lengths: list[int] = []  # of the blocks that are under way
         rest = _counted(_blocks(itertools.islice(texts, sink.done, None), _BLOCK), lengths)
-        with closing(bulk.run(splitting.block, rest, workers=workers, chunk=4)) as results:
+        with closing(bulk.run(splitting.block, rest, workers=workers, chunk=8)) as results:
             for result in results:
                 sink.append(result.encode(), lengths.pop(0))
                 yield Progress("tokenizing", sink.done, text=f"{sink.done:,} texts")

@@ -49,7 +49,12 @@ def divide(records: Sequence[dict[str, Any]], label: str, group: str, seed: int)
     if not twice:
         return sentences, []
     row, original = twice[0]
+    those = (
+        "1 text of valid and test also stands"
+        if len(twice) == 1
+        else f"{len(twice):,} texts of valid and test also stand"
+    )
     return sentences, [
-        f"{len(twice):,} texts of valid and test also stand in an earlier part (column duplicate_of); the first: "
+        f"{those} in an earlier part (column duplicate_of); the first: "
         f"{records[row]['id']} in {parts[row]} is {records[original]['id']} in {parts[original]}"
     ]

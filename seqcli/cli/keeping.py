@@ -52,6 +52,9 @@ def recalibrate(
     journal: Journal,
     table: options.Table,
     source: options.Source = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Apply it even if it would have made the forecasts worse.")
+    ] = False,
 ) -> None:
     """Widen or narrow a model's intervals by what its journal got wrong; kept beside the weights."""
     from seqcli.core import files
@@ -61,7 +64,9 @@ def recalibrate(
     panel = sources.of_journal(journal, source, table.read())
     path = model / issue.CALIBRATIONS
     with files.lock(model):
-        learnt = room.recalibrate(journal, panel, issue.load(model).manifest.id, calibration.load(path))
+        model_id, before = issue.load(model).manifest.id, calibration.load(path)
+        mine = [one for one in before if one.model_id == model_id]
+        learnt = room.recalibrate(journal, panel, model_id, mine, force=force)
         calibration.add(path, learnt)
     out.result(room.result(learnt), str(model))
 

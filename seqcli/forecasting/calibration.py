@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +27,8 @@ FORMAT: Final = 1
 MEDIAN: Final = LEVELS.index(0.5)
 PAIRS: Final = tuple(round(1.0 - 2.0 * level, 3) for level in LEVELS[:MEDIAN])
 """What each pair of quantiles should hold, the widest first: 0.95, 0.9, 0.8, …, 0.1."""
+
+_ID: Final = re.compile(r"\d{4}-\d\d-\d\d-\S+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def in_force(kept: Sequence[Calibration], days: NDArray[np.datetime64]) -> list[
 
 
 def learnt_until(identity: str) -> str:
-    """The date of the last outcome that the calibration of this ``id`` knows."""
-    return identity[:10]
+    """The ISO date of the last outcome that the calibration of this ``id`` knows; empty where it names none."""
+    return identity[:10] if _ID.fullmatch(identity) else ""
 
 
 def apply(quantiles: Floats, calibration: Calibration) -> Floats:

@@ -110,14 +110,14 @@ def watch(outcomes: Outcomes, ewma: Offsets, series: int | None = None) -> Drift
     """The three tests on the forecasts of a model since its present calibration came into force.
 
     Arguments:
-        outcomes: of one model; origins that it has learnt from do not count.
+        outcomes: of one model; those marked ``in_sample`` do not count.
         ewma: EWMA-normal on the same origins, ``(N, O, H)``.
         series: one of the N; None: all of them, a day at a time.
     """
     chosen = slice(None) if series is None else slice(series, series + 1)
     moves = outcomes.moves[chosen]
-    counts = ~outcomes.in_sample & (outcomes.calibration == outcomes.calibration[-1:])
-    known = np.isfinite(moves) & counts[None, :, None]
+    present = outcomes.calibration == outcomes.calibration[-1:]
+    known = np.isfinite(moves) & ~outcomes.in_sample[chosen] & present[None, :, None]
     horizons = np.flatnonzero(known.any(axis=(0, 1)))
     h = int(horizons[0]) if len(horizons) else 0
     days = _apart(np.flatnonzero(known[..., h].any(axis=0)), outcomes.origins, h + 1)

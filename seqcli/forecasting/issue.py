@@ -14,7 +14,7 @@ from seqcli.core import checkpoint, clock
 from seqcli.core.checkpoint import Manifest
 from seqcli.core.safe_formats import HINT
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
-from seqcli.forecasting import calendar, download, journal, predict, records, sources
+from seqcli.forecasting import calendar, download, journal, predict, records, scoring, sources
 from seqcli.forecasting import calibration as calibrations
 from seqcli.forecasting.calibration import Calibration
 from seqcli.forecasting.config import ForecastConfig
@@ -316,15 +316,20 @@ def _sentence(model: Model, rows: Sequence[Mapping[str, Any]]) -> str:
         return said + " It carries no report (--holdout 0): seqcli backtest says how good it is."
     if strangers := sorted({row["series"] for row in rows} - set(model.manifest.data["series"])):
         return f"{said} It was not trained or measured on {', '.join(strangers)}: seqcli backtest says how good it is."
-    ratio, p = report[0]["crps_ewma"], report[0]["dm_p_ewma"]
-    sure = p is not None and p < 0.05
-    better = "better than" if ratio < 1 and sure else "not shown to be better than"
-    chance = "too few days to test" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    size = f"{100 * abs(1 - ratio):.2f} % {'lower' if ratio < 1 else 'higher'}"
+    ratio, p = (_number(report[0].get(name)) for name in ("crps_ewma", "dm_p_ewma"))
+    if ratio is None:
+        return f"{said} Its report could not be scored: seqcli backtest says how good it is."
+    how, size, chance = scoring.compared(ratio, p)
+    point = "" if model.config.free_median else "; the point is the last value"
     return (
-        f"{said} One day ahead, over all of its series, its intervals were {better} EWMA on unseen days "
-        f"(CRPS {size}, {chance}); the point is the last value."
+        f"{said} On unseen days, one day ahead and over all of its series, the model {how} EWMA-normal: "
+        f"CRPS {size} ({chance}){point}."
     )
+
+
+def _number(value: Any) -> float | None:
+    """A number of a report, which may come from anywhere."""
+    return float(value) if type(value) in (int, float) else None
 
 
 def _merged(recorded: TableOptions, given: TableOptions) -> TableOptions:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seqcli.core.statistics import LEVELS
 from seqcli.errors import InputError
+from seqcli.forecasting import calibration as calibrations
 from seqcli.forecasting import scoring
 from seqcli.forecasting.baselines import Offsets
 from seqcli.forecasting.data import Floats, Panel
@@ -37,7 +38,8 @@ class Outcomes:
             value yet.
         pending: ``(N, H)`` forecasts whose target lies after the panel's last day.
         calibration: ``(O,)`` the identity of the calibration in force, empty for none.
-        in_sample: ``(O,)`` origins that the model has learnt from, by the rule of ``backtest``.
+        in_sample: ``(N, O, H)`` forecasts that prove nothing: from origins that the model has learnt from (by the rule
+            of ``backtest``), issued after their target date, or made with a calibration younger than their origin.
         fit_end: the last row that the baselines may learn from, by the rule of ``backtest``.
     """
 
@@ -87,14 +89,15 @@ def match(records: Iterable[Record], panel: Panel, where: str) -> tuple[list[Out
     panel = replace(
         panel, names=tuple(panel.names[n] for n in columns), values=panel.values[:, columns], log=panel.log[columns]
     )
-    problems = dict.fromkeys(("calendar", "missing", "sign", "revised", "late"), 0)
+    problems = dict.fromkeys(("calendar", "missing", "sign", "revised", "late", "young"), 0)
     found = [_match_one(model, rows, panel, problems) for model, rows in kept.items()]
     sentences = {
         "calendar": f"forecasts of days not in the calendar {panel.calendar!r} (--calendar?): {{}} left out",
         "missing": "forecasts with no value on their origin or their target date: {} left out",
         "sign": "zero or negative quantiles of a positive series (--transform difference?): {} forecasts left out",
         "revised": "forecasts from a value that has been revised since: {}, compared with what stands there now",
-        "late": "forecasts issued after their target date: {}, a replay and no record of what was known",
+        "late": "forecasts issued after their target date: {}, a replay and no record of what was known: not judged",
+        "young": "forecasts made with a calibration that knows what came after their origin: {}, not judged",
     }
     notes += [said.format(problems[kind]) for kind, said in sentences.items() if problems[kind]]
     return sorted(found, key=lambda one: (one.data_until, one.last_issued)), tuple(notes)
@@ -117,12 +120,18 @@ def _match_one(model_id: str, rows: list[Record], panel: Panel, problems: dict[s
     due = target <= end
     good = due & (panel.dates[row] == origin) & (panel.dates[there] == target)
     problems["calendar"] += int((due & ~good).sum())
-    problems["late"] += int((good & (issued > target)).sum())
+    late = issued > target
+    young = np.array([calibrations.learnt_until(each) for each in calibration.tolist()]) > origin.astype(str)
+    problems["late"] += int((good & late).sum())
+    problems["young"] += int((good & young).sum())
     # What made the forecast had the series in differences, but these data look positive throughout.
     wrong = good & panel.log[n] & (np.nan_to_num(numbers, nan=1.0) <= 0.0).any(axis=1)
     problems["sign"] += int(wrong.sum())
     good &= ~wrong
-    n, h, row, numbers, last, calibration = (a[good] for a in (n, h, row, numbers, last, calibration))
+    replay = late | young
+    n, h, row, numbers, last, calibration, replay = (
+        each[good] for each in (n, h, row, numbers, last, calibration, replay)
+    )
     origins, o = np.unique(row, return_inverse=True)
     known = panel.levels()
     base = known[row, n]
@@ -139,6 +148,9 @@ def _match_one(model_id: str, rows: list[Record], panel: Panel, problems: dict[s
     in_force = np.full(len(origins), "", calibration.dtype)
     in_force[o] = calibration
     data_until = max(np.datetime64(r["data_until"], "D") for r in rows)
+    in_sample = np.zeros(shape, bool)
+    in_sample[n, o, h] = replay
+    in_sample |= (panel.dates[origins] <= data_until)[None, :, None]
     trained = int(np.searchsorted(panel.dates, data_until, "right")) - 1
     return Outcomes(
         model_id=model_id,
@@ -150,7 +162,7 @@ def _match_one(model_id: str, rows: list[Record], panel: Panel, problems: dict[s
         moves=moves,
         pending=pending,
         calibration=in_force,
-        in_sample=panel.dates[origins] <= data_until,
+        in_sample=in_sample,
         fit_end=max(0, min(trained, int(origins[0]))) if len(origins) else 0,
     )
 

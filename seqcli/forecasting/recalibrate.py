@@ -35,6 +35,8 @@ _COMMON, _SHAPE = 0.2, 0.1
 # How far a model may be expected to be off before anything was seen, as standard deviations of the logarithm of a
 # factor: of what all pairs have in common, and of how far one pair departs from that.
 
+_FLAT = 1e-9  # of the 95 % interval; prices that went through a journal differ by less
+
 _LEAST, _MOST = 0.2, 5.0  # a factor beyond these says that something else is wrong
 
 Mask = NDArray[np.bool_]
@@ -46,8 +48,12 @@ def recalibrate(
     model_id: str,
     before: Sequence[Calibration] = (),
     until: np.datetime64 | None = None,
+    *,
+    force: bool = False,
 ) -> Calibration:
     """A calibration learnt from the outcomes of one model's forecasts, on days that it was not trained on.
+
+    It is ``applied`` unless its own check says that it would have made the forecasts worse.
 
     Arguments:
         path: the journal.
@@ -56,6 +62,7 @@ def recalibrate(
         before: its calibrations so far. Forecasts made with one of them are first taken back to what the model itself
             had said; those made with an unknown one are left out.
         until: nothing after this day is looked at; None: all of the panel.
+        force: apply it whatever the check says.
 
     Raises:
         InputError: no journal, no forecasts of this model, or too few outcomes (how many, and how many it takes).
@@ -68,7 +75,7 @@ def recalibrate(
         held = ", ".join(journal.contents(path).models) or "none"
         raise InputError(str(path), f"no forecasts of model {model_id}", f"models in this journal: {held}")
     (one,), _ = outcomes.match(mine, panel, str(path))
-    known = np.isfinite(one.moves) & _usable(one, before)[None, :, None]
+    known = np.isfinite(one.moves) & _usable(one, before)
     days = known.any(axis=0).sum(axis=0).tolist()  # one for each horizon
     if not days or days[0] < FEWEST_DAYS:
         raise InputError(
@@ -79,6 +86,7 @@ def recalibrate(
     raw = _uncorrected(one, before)
     targets = one.origins[:, None] + np.arange(1, len(days) + 1)
     inside = {c: _coverage(one.moves, raw, PAIRS.index(c), known) for c in (0.8, 0.95)}
+    check = _check(one.moves, raw, known, one.origins)
     return Calibration(
         created=clock.now().isoformat(timespec="seconds"),
         model_id=model_id,
@@ -87,7 +95,8 @@ def recalibrate(
         factors=_factors(one.moves, raw, known),
         coverage80=inside[0.8],
         coverage95=inside[0.95],
-        crps_check=_check(one.moves, raw, known, one.origins),
+        crps_check=check,
+        applied=force or check is None or check <= 1.0,
     )
 
 
@@ -101,6 +110,7 @@ def result(calibration: Calibration) -> Result:
             "h": h + 1,
             "days": calibration.days[h],
             "outcomes_until": calibration.outcomes_until,
+            "applied": calibration.applied,
             "coverage80": calibration.coverage80[h],
             "coverage95": calibration.coverage95[h],
             "factor80": factors[narrow],
@@ -109,9 +119,10 @@ def result(calibration: Calibration) -> Result:
         for h, factors in enumerate(calibration.factors)
     ]
     first, check = calibration.factors[0], calibration.crps_check
+    becomes = "becomes" if calibration.applied else "would become"
     said = [
         f"Learnt from {calibration.days[0]} days, outcomes until {calibration.outcomes_until}: one step ahead the 80 % "
-        f"interval becomes {_change(first[narrow])}, the 95 % interval {_change(first[wide])}."
+        f"interval {becomes} {_change(first[narrow])}, the 95 % interval {_change(first[wide])}."
     ]
     warnings = []
     if check is not None:
@@ -120,9 +131,9 @@ def result(calibration: Calibration) -> Result:
             f"by {100.0 * (check - 1.0):+.2f} %."
         )
         if check > 1.0:
-            warnings.append(
-                "this correction may make the forecasts worse: on the last third of the journal it would have"
-            )
+            worse = "on the last third of the journal this correction would have made the forecasts worse"
+            end = "it is applied all the same" if calibration.applied else "kept, but not applied (--force applies it)"
+            warnings.append(f"{worse}: {end}")
     return Result(records=tuple(records), sentences=tuple(said), warnings=tuple(warnings))
 
 
@@ -131,8 +142,15 @@ def _change(factor: float) -> str:
 
 
 def _usable(one: Outcomes, before: Sequence[Calibration]) -> Mask:
-    """``(O,)``: days that the model was not trained on, with a calibration that can be taken back."""
-    return np.asarray(~one.in_sample & np.isin(one.calibration, ["", *(each.id for each in before)]))
+    """``(N, O, H)``: forecasts that prove something, with a calibration that can be taken back.
+
+    Where one made neighbouring quantiles fall together, what the model had said between them is lost.
+    """
+    quantiles = one.forecast.quantiles
+    width = quantiles[..., -1] - quantiles[..., 0]
+    flat = (np.diff(quantiles, axis=-1) <= _FLAT * width[..., None]).any(axis=-1) & (width > 0.0)
+    known = np.isin(one.calibration, ["", *(each.id for each in before)])[None, :, None]
+    return np.asarray(~one.in_sample & known & ~(flat & (one.calibration != "")[None, :, None]))
 
 
 def _uncorrected(one: Outcomes, before: Sequence[Calibration]) -> Floats:

@@ -133,8 +133,8 @@ def score(
         moves: ``(N, O, H)`` from ``actual_moves``.
         models: losses by name, ours first; ``random-walk`` and ``ewma-normal`` must be among them.
         log: ``(N,)`` as for ``losses``.
-        in_sample: ``(O,)`` True for origins that the model has learnt from. They get records of their own, marked
-            ``in_sample``, which no verdict looks at.
+        in_sample: ``(O,)`` True for origins that the model has learnt from, or ``(N, O, H)`` for single forecasts that
+            prove nothing. They get records of their own, marked ``in_sample``, which no verdict looks at.
     """
     known = np.isfinite(moves)
     has = {model: np.asarray(np.isfinite(loss.crps).any(axis=(1, 2))) for model, loss in models.items()}
@@ -152,9 +152,10 @@ def score(
             them = "it" if len(without) == 1 else "them"
             notes.append(f"{model} has no forecast for {listed(without)}: its row for all series leaves {them} out")
     seen = np.zeros(moves.shape[1], bool) if in_sample is None else np.asarray(in_sample, bool)
+    seen = seen if seen.ndim == moves.ndim else seen[None, :, None]
     records: list[Record] = []
     for inside in (False, True):
-        part = rows & (seen == inside)[None, :, None]
+        part = rows & (seen == inside)
         if part.any() or not inside:
             same_unit = len(names) == 1 or bool(np.all(log))
             made = [_records(model, ("all", *names), models, part, same_unit) for model in models]
@@ -261,24 +262,36 @@ def _judged(records: Sequence[Record], h: int | str) -> list[Record]:
     return [r for r in records if r["series"] == "all" and r["h"] == h and not r["in_sample"]]
 
 
+def _shortest(records: Sequence[Record]) -> Record:
+    """The first model's record of the shortest horizon that has rows: one step ahead, as a rule."""
+    every = _judged(records, "all")[0]
+    ours = [r for r in records if r["series"] == "all" and r["model"] == every["model"] and not r["in_sample"]]
+    steps = [r for r in ours if r["h"] != "all" and r["n"]]
+    return min(steps, key=lambda r: int(r["h"]), default=every)
+
+
 def has_skill(records: Sequence[Record]) -> bool:
-    """Whether the first model's pooled CRPS one step ahead beats EWMA-normal with p < 0.05, out of sample."""
-    ours = _judged(records, 1)[0]
+    """Whether the first model's pooled CRPS beats EWMA-normal with p < 0.05, out of sample and one step ahead.
+
+    Where no row is one step ahead, the shortest horizon that has rows stands in.
+    """
+    ours = _shortest(records)
     ratio, p = ours["crps_ewma"], ours["dm_p_ewma"]
     return ratio is not None and p is not None and ratio < 1.0 and p < SIGNIFICANT
 
 
 def verdict(records: Sequence[Record]) -> list[str]:
     """What the records say of the first model, in plain sentences; origins it has learnt from are not looked at."""
-    ours, every = _judged(records, 1)[0], _judged(records, "all")[0]
-    model = ours["model"]
+    ours, every = _shortest(records), _judged(records, "all")[0]
+    model, ahead = ours["model"], _ahead(ours["h"])
     if not ours["n"]:
-        return [f"Nothing can be said about {model}: no forecast after its own data has come due."]
+        what = "no forecast that was made before its day, and after the model's own data, has come due"
+        return [f"Nothing can be said about {model}: {what}."]
     said = [
         _against("the random walk", ours, every, "crps_ratio", "dm_p"),
         _against("EWMA-normal", ours, every, "crps_ewma", "dm_p_ewma"),
         _point(every),
-        f"One step ahead the 80 % interval held {100.0 * ours['coverage80']:.1f} % of the outcomes, "
+        f"{ahead[0].upper()}{ahead[1:]} the 80 % interval held {100.0 * ours['coverage80']:.1f} % of the outcomes, "
         f"the 95 % interval {100.0 * ours['coverage95']:.1f} %.",
     ]
     rivals = [r for r in _judged(records, "all") if r["n"] == every["n"] and r["crps_ratio"] is not None]
@@ -290,6 +303,25 @@ def verdict(records: Sequence[Record]) -> list[str]:
             f"against {every['crps_ratio']:.4f}.",
         )
     return said
+
+
+def compared(ratio: float, p: float | None) -> tuple[str, str, str]:
+    """A loss beside a reference's in words: ``is better than``, ``0.74 % lower``, ``p = 0.012, significant``.
+
+    Arguments:
+        ratio: the loss divided by the reference's.
+        p: of the test that they are equal; None where there was too little to test.
+    """
+    sure = p is not None and p < SIGNIFICANT
+    if ratio < 1.0:
+        how = "better than" if sure else "not shown to be better than"
+    else:
+        how = "worse than" if sure else "not better than"
+    return f"is {how}", _percent(ratio), _chance(p)
+
+
+def _ahead(h: int | str) -> str:
+    return "one step ahead" if h in (1, "all") else f"{h} steps ahead"
 
 
 def _chance(p: float | None) -> str:
@@ -308,14 +340,10 @@ def _against(reference: str, ours: Record, every: Record, ratio: str, test: str)
     if first is None:
         return f"{model} cannot be compared with {reference}, which has no loss on these rows."
     if abs(first - 1.0) < 1e-12:
-        return f"{model} has the same CRPS as {reference} one step ahead."
-    sure = p is not None and p < SIGNIFICANT
-    if first < 1.0:
-        how = "is better than" if sure else "is not shown to be better than"
-    else:
-        how = "is worse than" if sure else "is not better than"
+        return f"{model} has the same CRPS as {reference} {_ahead(ours['h'])}."
+    how, size, chance = compared(first, p)
     return (
-        f"{model} {how} {reference}: its CRPS is {_percent(first)} one step ahead ({_chance(p)}), "
+        f"{model} {how} {reference}: its CRPS is {size} {_ahead(ours['h'])} ({chance}), "
         f"{_percent(every[ratio])} over all horizons."
     )
 

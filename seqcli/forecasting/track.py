@@ -36,6 +36,7 @@ _SHOWN: Final = (
     "crps_ewma",
     "coverage80",
     "coverage95",
+    "in_sample",
 )
 
 
@@ -58,10 +59,11 @@ def track(path: Path, panel: Panel) -> Result:
 
     The records are, for each model, for all series and each one, for all horizons and each one: ``model, series, h, n,
     pending, mae, mae_ratio, crps, crps_ratio, crps_ewma, dm_p, dm_p_ewma, coverage80, coverage95, pit, e_bias,
-    e_width, e_worse, e_better, verdict, in_sample``. ``mae`` and ``crps`` are in level units (log-return, or
-    difference), ``pit`` has ten parts. The ``e_`` columns, on the rows of the shortest horizon, are evidence that may
-    be looked at daily (60 is drift); ``dm_p`` and ``dm_p_ewma`` hold for a single look. A journal of several models
-    has ``model`` ``all`` as well: the newest one of each day.
+    e_width, e_worse, e_better, verdict, in_sample``. Those ``in_sample`` are replays: of days that the model has
+    learnt from, issued after their target date, or with a calibration younger than the origin. ``mae`` and ``crps`` are
+    in level units (log-return, or difference), ``pit`` has ten parts. The ``e_`` columns, on the rows of the shortest
+    horizon, are evidence that may be looked at daily (60 is drift); ``dm_p`` and ``dm_p_ewma`` hold for a single look.
+    A journal of several models has ``model`` ``all`` as well: the newest one of each day.
 
     Arguments:
         path: the journal.
@@ -189,13 +191,13 @@ def _pool(parts: Sequence[_Part]) -> _Part:
     order = np.argsort(np.concatenate([part.outcomes.origins[keep] for part, keep in zip(parts, kept, strict=True)]))
     horizon = max(part.outcomes.moves.shape[2] for part in parts)
 
-    def joined(arrays: Sequence[Floats]) -> Floats:
-        """Arrays ``(N, O, H, …)``, those of the shorter horizons filled up with NaN."""
+    def joined(arrays: Sequence[NDArray[Any]], fill: float = np.nan) -> NDArray[Any]:
+        """Arrays ``(N, O, H, …)``, those of the shorter horizons filled up."""
         filled = [
             np.pad(
                 a[:, keep],
                 [(0, 0), (0, 0), (0, horizon - a.shape[2])] + [(0, 0)] * (a.ndim - 3),
-                constant_values=np.nan,
+                constant_values=fill,
             )
             for a, keep in zip(arrays, kept, strict=True)
         ]
@@ -220,9 +222,7 @@ def _pool(parts: Sequence[_Part]) -> _Part:
         moves=joined([part.outcomes.moves for part in parts]),
         pending=pending,
         calibration=np.full(len(origins), ""),
-        in_sample=np.concatenate([part.outcomes.in_sample[keep] for part, keep in zip(parts, kept, strict=True)])[
-            order
-        ],
+        in_sample=joined([part.outcomes.in_sample for part in parts], fill=False),
     )
     names = (POOLED, RANDOM_WALK, EWMA_NORMAL)
     return _Part(pooled, {name: losses(k) for k, name in enumerate(names)}, offsets([part.ewma for part in parts]))
@@ -251,7 +251,7 @@ def _records(part: _Part, scores: scoring.Scores, drifts: dict[str, drift.Drift]
         n = slice(None) if everywhere else _only(one.panel.names.index(record["series"]))
         h = slice(None) if every else _only(record["h"] - 1)
         chosen = np.zeros_like(counts)
-        chosen[n, :, h] = counts[n, :, h] & (one.in_sample == record["in_sample"])[None, :, None]
+        chosen[n, :, h] = counts[n, :, h] & (one.in_sample[n, :, h] == record["in_sample"])
         same_unit = not everywhere or bool(one.panel.log.all()) or len(one.panel.names) == 1
         pit = outcomes.pit_histogram(one, chosen)
         proof = drifts[record["series"]] if record["h"] == shortest and not record["in_sample"] else None
@@ -294,6 +294,8 @@ def _named(record: scoring.Record, name: str, part: _Part) -> scoring.Record:
 
 
 def _counted(part: _Part) -> str:
-    one = part.outcomes
-    due, days = int(np.isfinite(one.moves).sum()), int(np.isfinite(one.moves).any(axis=(0, 2)).sum())
-    return f"{due:,} forecasts from {days:,} days have come due, {int(one.pending.sum()):,} are pending."
+    one, due = part.outcomes, np.isfinite(part.outcomes.moves)
+    counted, replayed = due & ~one.in_sample, int((due & one.in_sample).sum())
+    days = int(counted.any(axis=(0, 2)).sum())
+    said = f"{int(counted.sum()):,} forecasts from {days:,} days have come due, {int(one.pending.sum()):,} are pending"
+    return f"{said}; {replayed:,} replays are not judged." if replayed else f"{said}."

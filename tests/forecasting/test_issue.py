@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -98,6 +97,33 @@ def test_a_forecast_without_a_calibration_goes_into_the_journal_beside_one_with(
         (str(PANEL.dates[70]), None),
         (str(PANEL.dates[119]), one.id),
     }
+
+
+# The sentence
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (
+            {"crps_ewma": 0.99, "dm_p_ewma": 0.01},
+            "is better than EWMA-normal: CRPS 1.00 % lower (p = 0.010, significant)",
+        ),
+        ({"crps_ewma": 1.02, "dm_p_ewma": 0.01}, "is worse than EWMA-normal: CRPS 2.00 % higher"),
+        (
+            {"crps_ewma": 0.99},
+            "is not shown to be better than EWMA-normal: CRPS 1.00 % lower (too few days to test it)",
+        ),
+        ({"crps_ewma": None, "dm_p_ewma": None}, "report could not be scored"),
+        ({}, "report could not be scored"),
+        ({"crps_ewma": "<b>", "dm_p_ewma": []}, "report could not be scored"),
+    ],
+)
+def test_what_a_forecast_is_worth_is_said_from_the_report_whatever_it_holds(
+    tmp_path: Path, measured: dict[str, Any], said: str
+) -> None:
+    path = save(tmp_path / "fx", metrics=({"model": "lstm", "h": 1, **measured},))
+    assert said in issue.forecast(issue.load(path), PANEL).sentences[0]
 
 
 # The folder

@@ -111,7 +111,9 @@ def test_forecasts_made_with_a_calibration_are_taken_back_first(path: Path, tmp_
     panel = walk(FIT + 200)
     origins = np.arange(FIT + 1, FIT + 200)
     raw = offsets(panel, origins, 2, 0.7)
-    first = made((tuple(np.linspace(1.3, 1.2, 10)), tuple(np.linspace(1.2, 1.1, 10))))
+    first = replace(
+        made((tuple(np.linspace(1.3, 1.2, 10)), tuple(np.linspace(1.2, 1.1, 10)))), outcomes_until="2021-03-01"
+    )
     plain = tmp_path / "plain"
     journal.append(plain, rows(panel, origins, raw, FIT))
     journal.append(path, rows(panel, origins[:80], raw[:, :80], FIT))
@@ -167,6 +169,7 @@ def test_calibrations_are_kept_one_behind_the_other(tmp_path: Path) -> None:
         '{"format": 1}',
         '{"format": 1, "calibrations": [{"factors": [[1.0]]}]}',
         '{"format": 1, "calibrations": [3]}',
+        '{"format": 1, "calibrations": 3}',
     ],
 )
 def test_a_damaged_or_newer_file_is_a_model_error(tmp_path: Path, content: str) -> None:
@@ -177,6 +180,30 @@ def test_a_damaged_or_newer_file_is_a_model_error(tmp_path: Path, content: str) 
     with pytest.raises(ModelError):
         add(path, made(((1.1,) * 10,)))
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("applied", 1), ("outcomes_until", "NaT"), ("outcomes_until", "soon"), ("model_id", 3)]
+)
+def test_a_calibration_that_does_not_say_when_and_of_what_it_is_is_refused(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    path = tmp_path / "calibration.json"
+    add(path, made(((1.1,) * 10,)))
+    content = json.loads(path.read_text())
+    content["calibrations"][0][name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="not a list of calibrations"):
+        load(path)
+
+
+def test_a_calibration_of_an_older_seqcli_is_applied(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    add(path, made(((1.1,) * 10,)))
+    content = json.loads(path.read_text())
+    del content["calibrations"][0]["applied"]
+    path.write_text(json.dumps(content))
+    assert load(path)[0].applied
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 1e999])
@@ -194,7 +221,40 @@ def test_the_result_says_what_changes_and_warns_where_it_would_not_have_helped(p
     assert [r["h"] for r in found.records] == [1, 2]
     assert "wider" in found.sentences[0]
     assert found.warnings == ()
-    assert result(replace(made(((0.9,) * 10,)), crps_check=1.01)).warnings
+    (warning,) = result(replace(made(((0.9,) * 10,)), crps_check=1.01, applied=False)).warnings
+    assert "not applied (--force applies it)" in warning
+    (warning,) = result(replace(made(((0.9,) * 10,)), crps_check=1.01)).warnings
+    assert "applied all the same" in warning
+
+
+def test_a_correction_that_would_have_made_it_worse_is_applied_only_by_force(path: Path) -> None:
+    panel = walk(FIT + 150, seed=4)
+    origins = np.arange(FIT + 1, FIT + 149)
+    scale = np.where(np.arange(len(origins)) < 98, 0.5, 1.5)[None, :, None, None]  # what was too narrow is now too wide
+    journal.append(path, rows(panel, origins, offsets(panel, origins, 1) * scale, FIT))
+    found = recalibrate(path, panel, "m1")
+    assert found.crps_check is not None
+    assert found.crps_check > 1.0
+    assert not found.applied
+    assert recalibrate(path, panel, "m1", force=True).applied
+
+
+def test_replays_teach_nothing(path: Path) -> None:
+    panel = walk(FIT + 150)
+    late, on_time = np.arange(FIT + 1, FIT + 60), np.arange(FIT + 60, FIT + 149)
+    journal.append(path, rows(panel, late, offsets(panel, late, 1), FIT, issued_at="2031-01-01T00:00:00+00:00"))
+    journal.append(path, rows(panel, on_time, offsets(panel, on_time, 1), FIT))
+    assert recalibrate(path, panel, "m1").days == (89,)
+
+
+def test_forecasts_whose_quantiles_a_calibration_pressed_together_are_left_out(path: Path) -> None:
+    panel = walk(FIT + 200)
+    origins = np.arange(FIT + 1, FIT + 199)
+    raw = offsets(panel, origins, 1)
+    pressed = replace(made(((0.5, *(2.0,) * 9),)), outcomes_until="2021-03-01")  # 95 % would lie inside 90 %
+    journal.append(path, rows(panel, origins[:100], raw[:, :100], FIT))
+    journal.append(path, rows(panel, origins[100:], apply(raw[:, 100:], pressed), FIT, calibration=pressed.id))
+    assert recalibrate(path, panel, "m1", [pressed]).days == (100,)
 
 
 def test_a_model_that_is_certain_has_no_width_to_correct(path: Path) -> None:

@@ -232,7 +232,10 @@ def test_origins_the_model_has_learnt_from_are_marked_and_kept_out_of_the_verdic
 def test_without_an_origin_after_its_data_nothing_is_said() -> None:
     moves = outcome()
     scores = scored(moves, trio(moves, normal(moves, 0.01)), in_sample=np.ones(60, bool))
-    assert verdict(scores.records) == ["Nothing can be said about lstm: no forecast after its own data has come due."]
+    assert verdict(scores.records) == [
+        "Nothing can be said about lstm: no forecast that was made before its day, and after the model's own data, "
+        "has come due."
+    ]
     assert not has_skill(scores.records)
 
 
@@ -298,6 +301,18 @@ def test_skill_is_a_lower_crps_than_ewma_with_p_below_five_percent() -> None:
 )
 def test_the_verdict_says_in_words_what_the_records_hold(ours: dict[str, object], sentence: str) -> None:
     assert sentence in verdict(report(**ours))
+
+
+def test_without_a_row_one_step_ahead_the_shortest_horizon_that_has_rows_is_judged() -> None:
+    every = record("lstm", "all", dm_p=1e-6, crps_ratio=0.96, crps_ewma=0.99, dm_p_ewma=0.01)
+    empty = {"n": 0, "crps_ratio": None, "crps_ewma": None, "coverage80": None, "coverage95": None, "dm_p_ewma": None}
+    ours = [every, record("lstm", 1, **empty), {**every, "h": 3}, {**every, "h": 4, "crps_ewma": 1.1}]
+    walk = [record(WALK, h) for h in ("all", 1, 3, 4)]
+    assert has_skill(ours + walk)
+    said = " ".join(verdict(ours + walk))
+    assert "is better than EWMA-normal: its CRPS is 1.00 % lower 3 steps ahead" in said
+    assert "3 steps ahead the 80 % interval held" in said
+    assert not has_skill([ours[0], *ours[3:], *walk])  # and without a record of one step as well
 
 
 def test_a_baseline_that_does_better_is_named() -> None:

@@ -166,7 +166,7 @@ def verdicts(panel: Panel, looks: range, **forecast: float) -> list[str]:
             moves=moves[:, :n],
             pending=np.zeros((2, 1), np.int64),
             calibration=np.full(n, ""),
-            in_sample=np.zeros(n, bool),
+            in_sample=np.zeros((2, n, 1), bool),
         )
         out.append(drift.watch(seen, Offsets(ewma.point[:, :n], ewma.quantiles[:, :n])).verdict)
     return out
@@ -208,7 +208,7 @@ def test_after_a_recalibration_the_evidence_begins_again(path: Path) -> None:
     before, after = origins[:150], origins[150:]
     journal.append(path, rows(panel, before, offsets(panel, before, scale=0.6), FIT))
     assert verdict(track.track(path, panel.head(FIT + 151))) == drift.RECALIBRATE
-    journal.append(path, rows(panel, after, offsets(panel, after), FIT, calibration="2022-01-01-abcd"))
+    journal.append(path, rows(panel, after, offsets(panel, after), FIT, calibration="2021-03-01-abcd"))
     result = track.track(path, panel)
     assert verdict(result) == drift.KEEP
     assert "In 148 days" in result.sentences[-1]
@@ -287,6 +287,49 @@ def test_what_cannot_be_used_is_counted_and_said(path: Path) -> None:
     assert "days not in the calendar 'target' (--calendar?): 2 left out" in said
     assert "XAU/USD, of which there are no data: 1 left out" in said
     assert record(result, model="m1", series="all", h=1)["n"] == 2 * 58 - 2
+
+
+def test_replays_are_scored_apart_and_have_no_say_in_the_verdict(path: Path) -> None:
+    panel = walk(FIT + 120)
+    honest, late, young = (np.arange(FIT + a, FIT + b) for a, b in ((1, 40), (40, 80), (80, 119)))
+    journal.append(path, rows(panel, honest, offsets(panel, honest, 1), FIT))
+    bad = {"scale": 0.2, "shift": 2.0}  # hopeless, were they counted
+    journal.append(path, rows(panel, late, offsets(panel, late, 1, **bad), FIT, issued_at="2031-01-01T00:00:00+00:00"))
+    knowing = f"{panel.dates[FIT + 119]}-abcd"
+    journal.append(path, rows(panel, young, offsets(panel, young, 1, **bad), FIT, calibration=knowing))
+    result = track.track(path, panel)
+    assert record(result, series="all", h=1)["n"] == 2 * 39
+    assert record(result, series="all", h=1, in_sample=True)["n"] == 2 * 79
+    assert record(result, series="all", h=1)["coverage80"] > 0.7
+    assert verdict(result) != drift.RETRAIN
+    assert "78 forecasts from 39 days have come due, 0 are pending; 158 replays are not judged." in result.sentences
+    said = "\n".join(result.warnings)
+    assert "issued after their target date: 80" in said
+    assert "a calibration that knows what came after their origin: 78" in said
+    marks = [r["in_sample"] for r in result.table or () if r["series"] == r["h"] == "all"]
+    assert marks == [False, True]  # two lines of one name, told apart
+
+
+def test_a_journal_of_replays_only_says_so_once(path: Path) -> None:
+    panel = walk(FIT + 40)
+    origins = np.arange(FIT + 1, FIT + 39)
+    journal.append(path, rows(panel, origins, offsets(panel, origins, 1), FIT, issued_at="2031-01-01T00:00:00+00:00"))
+    first, second, third = track.track(path, panel).sentences
+    assert first == "0 forecasts from 0 days have come due, 0 are pending; 76 replays are not judged."
+    assert second.startswith("Nothing can be said about m1: no forecast that was made before its day")
+    assert "too early to say" in third
+
+
+def test_a_late_horizon_leaves_the_others_of_its_day_in_the_record(path: Path) -> None:
+    panel = walk(FIT + 40)
+    origins = np.arange(FIT + 1, FIT + 30)
+    made = rows(panel, origins, offsets(panel, origins, 2), FIT)
+    issued = {str(panel.dates[o]): f"{panel.dates[o + 2]}T07:00:00+00:00" for o in origins}
+    journal.append(path, [{**r, "issued_at": issued[r["origin_date"]]} for r in made])
+    result = track.track(path, panel)
+    assert record(result, series="all", h=1)["n"] == 0
+    assert record(result, series="all", h=2)["n"] == 2 * 29
+    assert any("2 steps ahead" in sentence for sentence in result.sentences)
 
 
 def test_negative_quantiles_of_a_positive_series_are_left_out_and_said(path: Path) -> None:

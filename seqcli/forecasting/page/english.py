@@ -28,7 +28,7 @@ ENGLISH: Final = Words(
     "stopped?",
     behind_data="The data go on until {data}, but the newest forecast is from {date}: has the daily run failed?",
     replayed="{n} forecasts were issued after the day they are about: a replay, not a record of what was known.",
-    seen="{n} forecasts of days that the model was trained on are not counted.",
+    seen="{n} forecasts are not counted: of days that the model was trained on, or made when the outcome was known.",
     skill_early="Too early to say how good these forecasts are: {n} have come due.",
     skill_shown="Better than the simple reference: the CRPS {ahead} is {percent} lower than that of EWMA ({p}).",
     skill_none="No skill shown: these forecasts {ahead} cannot be told apart from those of EWMA, a formula of one "

@@ -22,7 +22,7 @@ class Scores:
     """The records of ``track`` that count, by model, series and horizon.
 
     Arguments:
-        records: of ``track``; those of days that a model was trained on are left out.
+        records: of ``track``; those marked ``in_sample`` are left out.
         calendar: which days the series have.
         plain: series modelled in differences, whose errors are in their own units and not in per cent.
     """

@@ -28,7 +28,8 @@ _NOTE = re.compile(r"［＃[^［］]*］")
 _PLANE_ROW_CELL = re.compile(r"(?<![\d-])([12])-(\d{1,2})-(\d{1,2})(?![\d-])")
 _CODE_POINT = re.compile(r"U\+([0-9A-Fa-f]{4,6})")
 _MARKED_RUBY = re.compile(r"｜([^｜《》\n]*)《[^《》\n]*》")
-_RUBY = re.compile(r"(?<=[^\s《》])《[^《》\n]*》")
+# A reading has kanji only where it stands behind kanji: は《月光》 in a text without the notation is a quotation.
+_RUBY = re.compile(r"(?<=[^\s《》])《[^《》\n一-鿿]*》|(?<=[一-鿿々])《[^《》\n]*》")
 _ACCENTED = re.compile(r"〔([^〔〕\n]*)〕")
 _ACCENT = re.compile(
     r"[aeiouAEIOU]['`_]|[yY]'|[aceghijosuwyACEGHIJOSUWY]\^|[aeiouyAEIOUY]:|[anoANO]~|[auAU]&|[cC],|[oOlLdD]/|[aA][eE]&|[oO][eE]&|s&"

@@ -118,7 +118,7 @@ def records(
         f"the theme in brackets was taken away from {corpus.themes:,} sentences: a classifier would read it there",
     ]
     if corpus.empty:
-        sentences.append(f"{corpus.empty:,} sentences were nothing but the theme, and are left out")
+        sentences.append(f"left out, as nothing but the theme stood in them: {corpus.empty:,} sentences")
     warnings = told(corpus.deviations, "deviations from the format") + corpus.warnings
     if split:
         more, doubts = divide(rows, "theme", "article", seed)

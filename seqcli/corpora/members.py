@@ -72,7 +72,7 @@ def check_encoding(encoding: str) -> str:
     """
     try:
         if encoding != "auto":
-            "".encode(encoding)
+            "\n".encode(encoding)  # refuses codecs that are not for text, too
     except (LookupError, ValueError):
         hint = "for example utf-8, cp932, euc_jp, iso2022_jp, utf-16"
         raise UsageError("--encoding", f"no such encoding: {encoding!r}", hint) from None
@@ -98,9 +98,10 @@ def decode(place: str, data: bytes, encoding: str = "auto") -> str:
             encoding = "utf-8" if found == "auto" else found
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        what = f"byte 0x{data[problem.start]:02X} is not {encoding}"
+    except UnicodeError as problem:  # a few codecs do not say where
+        start = getattr(problem, "start", 0)
+        line = data.count(b"\n", 0, start) + 1
+        what = f"byte 0x{data[start]:02X} is not {encoding}"
         raise InputError(f"{place}: line {line}", what, "name the encoding, for example --encoding cp932") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1

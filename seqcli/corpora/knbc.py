@@ -26,7 +26,7 @@ Unit = Literal["article", "sentence"]
 THEMES = {"Kyoto": "京都観光", "Keitai": "携帯電話", "Sports": "スポーツ", "Gourmet": "グルメ"}
 ARTICLES, SENTENCES = 249, 4_186  # of the published corpus
 
-_FILE = re.compile(r"(?:.*/)?(KN\d+_([A-Za-z]+)_\d+)/(\1(?:-\d+)+)")
+_FILE = re.compile(r"(?:.*/)?(KN\d+_([A-Za-z]+)_\d+)/(\1(?:-\d{1,9})+)")
 _TABLE = re.compile(rf"(?:.*/)?corpus2/(?:{'|'.join(THEMES)})\.tsv")
 _BRACKETS = re.compile(r"\s*[［\[]([^］\]]{1,20})[］\]]\s*")
 _TYPES = {"当為"} | {name + sign for name in ("感情", "批評", "メリット", "採否", "出来事") for sign in "+-"}

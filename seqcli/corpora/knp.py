@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 _COMMENT = re.compile(r"#(?: |$)")
-_HEADER = re.compile(r"([*+])(?: (-?\d+)([DPIA])?(?: |$)|$)")
+_HEADER = re.compile(r"([*+])(?: (-?\d{1,6})([DPIA])?(?: |$)|$)")
 _SPACE = re.compile(r"(?<!\\) ")  # JUMAN writes a space that is a morpheme as "\ "
 
 

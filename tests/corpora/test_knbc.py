@@ -117,6 +117,7 @@ def test_nltk_reads_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (FIRST, lambda text: text.replace("* 2D", "* 9D"), f"{FIRST}: line 7: the phrase depends on phrase 9 of 3"),
         (FIRST, lambda text: text.replace("が が", "がが"), f"{TABLE}: line 1: the sentence is not that of"),
         (FIRST, lambda text: text.replace("* 1D", "* 猫"), f"{FIRST}: line 2: neither a phrase nor a morpheme: '* 猫"),
+        (FIRST, lambda text: text.replace("* 1D", f"* {'9' * 5000}D"), f"{FIRST}: line 2: neither a phrase nor"),
         (FIRST, lambda text: "", f"{FIRST}: has no morphemes"),
         (FIRST, lambda text: "猫\0", f"{FIRST}: line 1: there is a NUL character: this is not text"),
         (TABLE, lambda text: text.replace("感情+", "感動+"), f"{TABLE}: line 1: unknown type of evaluation '感動+'"),

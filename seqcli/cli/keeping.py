@@ -58,11 +58,12 @@ def recalibrate(
 ) -> None:
     """Widen or narrow a model's intervals by what its journal got wrong; kept beside the weights."""
     from seqcli.core import files
+    from seqcli.core.checkpoint import ModelFolder
     from seqcli.forecasting import calibration, issue, sources
     from seqcli.forecasting import recalibrate as room
 
     panel = sources.of_journal(journal, source, table.read())
-    path = model / issue.CALIBRATIONS
+    path = ModelFolder(model).calibrations
     with files.lock(model):
         model_id, before = issue.load(model).manifest.id, calibration.load(path)
         mine = [one for one in before if one.model_id == model_id]

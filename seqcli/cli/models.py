@@ -1,7 +1,7 @@
 """Commands that take a model of any kind."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,28 @@ from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seqcli.core.checkpoint import Manifest
+    from seqcli.core.describe import Room
+
 GROUP = "Models"
+
+
+def _of_forecaster(model: Path, manifest: "Manifest") -> "Mapping[str, Any]":
+    from seqcli.core.checkpoint import ModelFolder
+
+    path = ModelFolder(model).calibrations
+    if not path.exists():  # as a rule: then NumPy need not be read
+        return {"calibrations": []}
+    from seqcli.forecasting import calibration
+
+    return {"calibrations": calibration.facts(path, manifest.id)}
+
+
+ROOMS: "dict[str, Room]" = {"forecaster": _of_forecaster}
+"""By the kind of a model: what its room knows beyond what every model folder says."""
 
 
 @command("info", group=GROUP, example="seqcli info fx")
@@ -17,7 +38,7 @@ def info(out: Output, model: options.Model) -> None:
     """Say what a model folder holds: what it was trained on, its settings, and how good it is beside the baselines."""
     from seqcli.core import describe
 
-    out.result(describe.describe(model), str(model))
+    out.result(describe.describe(model, ROOMS), str(model))
 
 
 @command("doctor", group=GROUP, example="seqcli doctor")
@@ -37,8 +58,6 @@ def doctor(
 
     checks = [*health.machine(), *room.rates_age(Freshness(max_age))]
     checks += [*(room.model(model) if model else ()), *(room.record(journal) if journal else ())]
-    records = [check.record() for check in checks]
-    out.emit(records)
-    if failed := health.failures(records):
-        raise MachineError("doctor", failed, "the rows with status fail say what to do")
-    out.say("Nothing would fail.")
+    out.result(health.result(checks), "doctor")
+    if failed := health.failures(checks):
+        raise MachineError("doctor", failed, "what was said of them says what to do")

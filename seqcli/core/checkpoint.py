@@ -78,6 +78,11 @@ class ModelFolder:
         return self.path / "history.jsonl"
 
     @property
+    def calibrations(self) -> Path:
+        """What a journal taught about a forecaster's intervals; only there once something was learnt."""
+        return self.path / "calibration.json"
+
+    @property
     def card(self) -> Path:
         """The model card, for people."""
         return self.path / "README.md"

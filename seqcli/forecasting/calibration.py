@@ -147,6 +147,35 @@ def add(path: Path, calibration: Calibration) -> bool:
     return True
 
 
+def facts(path: Path, model_id: str) -> list[dict[str, Any]]:
+    """What there is to know of a model's calibrations, oldest first; ``in_force`` for a forecast from the newest data.
+
+    Arguments:
+        path: the file.
+        model_id: of the weights that it lies beside.
+
+    Raises:
+        ModelError: the file is damaged, or made by a newer seqcli.
+    """
+    kept = load(path)
+    newest = usable(kept, model_id)[-1:]
+    narrow, wide = PAIRS.index(0.8), PAIRS.index(0.95)
+    return [
+        {
+            "id": one.id,
+            "model_id": one.model_id,
+            "created": one.created,
+            "outcomes_until": one.outcomes_until,
+            "days": list(one.days),
+            "factor80": [each[narrow] for each in one.factors],
+            "factor95": [each[wide] for each in one.factors],
+            "applied": one.applied,
+            "in_force": one in newest,
+        }
+        for one in kept
+    ]
+
+
 def _parsed(one: dict[str, Any]) -> Calibration:
     values = {"applied": True} | one  # older files do not name it
     values = {field.name: values[field.name] for field in fields(Calibration)}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import Any, Final, cast
 
 from seqcli.core.encoder import CellName
+from seqcli.core.statistics import LEVELS
 from seqcli.errors import ModelError
 
-LEVELS: Final = (0.025, *(round(0.05 * i, 2) for i in range(1, 20)), 0.975)
 FEATURES: Final = 1  # raise it whenever features.build gives other numbers for the same panel
 
 CLIP: Final = 6.0  # standard deviations; an input beyond is an accident, not information
@@ -37,7 +36,7 @@ class ForecastConfig:
         dropout: share of a state's values that are dropped in training, in [0, 1).
         members: networks that differ in their random numbers only; their quantiles are averaged.
         horizon: H, business days ahead.
-        levels: Q probabilities, increasing, symmetric about 0.5 and holding it.
+        levels: Q probabilities; ``statistics.LEVELS`` and no others.
         warmup: days that a network reads before the first day it is asked about.
         block: days of calendar time after which it begins afresh. Blocks stand still in time, so that a forecast
             depends on its date and not on how it was asked for.
@@ -78,8 +77,8 @@ class ForecastConfig:
             if type(value) is not int or not low <= value <= high:
                 raise ModelError(where, f"{name!r} is {str(value)[:60]!r}, not a whole number from {low} to {high}")
         levels = known.get("levels")
-        if not isinstance(levels, list | tuple) or not all(type(v) is float for v in levels) or not _proper(levels):
-            raise ModelError(where, f"'levels' is {str(levels)[:60]!r}, not probabilities symmetric about 0.5")
+        if not isinstance(levels, list | tuple) or tuple(levels) != LEVELS:  # the columns are named after them
+            raise ModelError(where, f"'levels' is {str(levels)[:60]!r}, not the {len(LEVELS)} from 0.025 to 0.975")
         dropout, cell = known.get("dropout"), known.get("cell")
         if type(dropout) not in (int, float) or not 0 <= cast(float, dropout) < 1:
             raise ModelError(where, f"'dropout' is {str(dropout)[:60]!r}, not a number from 0 to below 1")
@@ -91,10 +90,3 @@ class ForecastConfig:
             what = f"made with inputs of version {known['features']}; this seqcli makes version {FEATURES}"
             raise ModelError(where, what, "train it again")
         return cls(**(known | {"levels": tuple(levels)}))
-
-
-def _proper(levels: list[float] | tuple[float, ...]) -> bool:
-    """Increasing, inside (0, 1), symmetric about 0.5 and holding it."""
-    increasing = all(a < b for a, b in pairwise(levels))
-    mirrored = all(abs(a + b - 1) < 1e-9 for a, b in zip(levels, reversed(levels), strict=True))
-    return len(levels) >= 3 and increasing and mirrored and levels[0] > 0 and 0.5 in levels

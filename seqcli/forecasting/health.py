@@ -16,7 +16,10 @@ _OLD = 4  # business days; the ECB publishes on each of them
 
 
 def rates_age(freshness: issue.Freshness) -> Iterator[Check]:
-    """How old the newest rates are; older than ``--max-age`` is a failure."""
+    """How old the newest rates will be tomorrow morning; older than ``--max-age`` is a failure.
+
+    What the ECB publishes until then does not count: the download may be what fails.
+    """
     try:
         history = rates.load()
         most = freshness.days
@@ -24,10 +27,10 @@ def rates_age(freshness: issue.Freshness) -> Iterator[Check]:
         yield of_error("rates", error)
         return
     last = history.dates[-1]
-    age = calendar.count("target", last, np.datetime64(clock.today()))
-    detail = f"{history.origin} until {last}, {age} business days old"
+    age = calendar.count("target", last, np.datetime64(clock.today()) + 1)
+    detail = f"until {last}, tomorrow {age} business days old; {history.origin}"
     if most is not None and age > most and not freshness.allow_stale:
-        yield Check("rates", FAIL, f"{detail}; --max-age allows {most}", "seqcli rates --update")
+        yield Check("rates", FAIL, f"--max-age allows {most}; {detail}", "seqcli rates --update")
     else:
         yield Check("rates", WARN if age > _OLD else OK, detail, "seqcli rates --update" if age > _OLD else None)
 

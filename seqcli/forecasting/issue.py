@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core import checkpoint, clock
-from seqcli.core.checkpoint import Manifest
+from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.core.safe_formats import HINT
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
 from seqcli.forecasting import calendar, download, journal, predict, records, scoring, sources
@@ -23,7 +23,6 @@ from seqcli.forecasting.sources import TableOptions
 from seqcli.results import Result
 
 KIND = "forecaster"
-CALIBRATIONS = "calibration.json"  # beside the weights: all there ever were
 FEWEST_VALUES = 20  # below this an estimate of a volatility is off by a sixth and more
 RATES = "rates"  # the source of a model that was trained on the ECB's rates
 
@@ -118,7 +117,7 @@ def load(folder: Path) -> Model:
 
     manifest, raw, tensors = checkpoint.load(folder, KIND, lambda raw: predict.shapes(shape(raw)))
     _check(manifest, folder)
-    kept = calibrations.usable(calibrations.load(folder / CALIBRATIONS), manifest.id)
+    kept = calibrations.usable(calibrations.load(ModelFolder(folder).calibrations), manifest.id)
     return Model(shape(raw), tensors, manifest, _table_from(raw.get("table")), kept)
 
 

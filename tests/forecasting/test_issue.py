@@ -40,7 +40,7 @@ def corrected(path: Path, day: str, factor: float, **more: Any) -> Calibration:
     one = Calibration(
         "2026-01-01T00:00:00+00:00", own.pop("model_id"), day, (50,), ((factor,) * 10,), (0.7,), (0.9,), None
     )
-    calibrations.add(path / issue.CALIBRATIONS, replace(one, **own))
+    calibrations.add(path / "calibration.json", replace(one, **own))
     return replace(one, **own)
 
 
@@ -85,7 +85,7 @@ def test_a_calibration_of_other_weights_or_one_that_is_not_applied_changes_nothi
     assert width(path, 119) == raw
     one = corrected(path, str(PANEL.dates[80]), 2.0)
     assert width(path, 119)[1] == one.id
-    assert len(calibrations.load(path / issue.CALIBRATIONS)) == 2  # the one that was not applied now is
+    assert len(calibrations.load(path / "calibration.json")) == 2  # the one that was not applied now is
 
 
 def test_a_forecast_without_a_calibration_goes_into_the_journal_beside_one_with(tmp_path: Path) -> None:

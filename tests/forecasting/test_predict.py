@@ -132,7 +132,8 @@ def test_a_config_comes_back_from_json():
     ("key", "value"),
     [
         ("hidden", 0), ("hidden", "16"), ("members", True), ("horizon", 10**9), ("dropout", 1.0),
-        ("levels", [0.1, 0.9]),
+        ("levels", [0.1, 0.9]), ("levels", [0.1, 0.5, 0.9]), ("levels", 3),
+        ("levels", [0.02, *CONFIG.levels[1:-1], 0.98]),  # printed as q0.025 and q0.975
         ("levels", [0.9, 0.5, 0.1]), ("cell", "transformer"), ("features", 10**6), ("free_median", 1), ("block", None),
     ],
 )  # fmt: skip

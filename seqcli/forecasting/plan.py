@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqcli.core.lines import display_name
 from seqcli.errors import InputError, UsageError
@@ -34,7 +35,8 @@ class Plan:
         holdout: last days, kept for the report; as many before them validate. 0: no report and no validation.
         refit: fit again through the end, for as many steps as validation found best.
         baselines: ``none``, ``fast`` or ``all``, in the report.
-        init_from: a model folder to start from.
+        init_from: a model folder to start from; the fit of the report starts from nothing instead, if that model has
+            learnt from later days than it may.
         device: auto, cpu, cuda or mps.
         threads: of the processor. One by default: these networks are so small that a second one mostly waits, on a busy
             machine for minutes; and a seed then gives the same weights on any machine of a kind.
@@ -119,6 +121,13 @@ class Cut:
     def valid_end(self) -> int:
         """The first row of the report's days."""
         return self.fit_end + self.valid
+
+
+def held_out(panel: Panel, cut: Cut, horizon: int) -> NDArray[np.intp]:
+    """The rows of the report's origins: their days have values, and all of their targets lie in the held-out days."""
+    rows = np.arange(cut.valid_end - 1, len(panel.dates) - horizon)
+    known = np.asarray(np.isfinite(panel.values).any(axis=1))
+    return rows[known[rows]]
 
 
 def split(panel: Panel, plan: Plan) -> tuple[Cut, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,17 +16,15 @@ import numpy as np
 from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
-from seqcli.forecasting import backtest, issue, predict, scoring
+from seqcli.forecasting import backtest, issue, predict, promotion, scoring
 from seqcli.forecasting.data import Floats, Panel
-from seqcli.forecasting.plan import Cut, Plan, split
+from seqcli.forecasting.plan import Cut, Plan, held_out, split
 from seqcli.results import Progress, Record, Result
 
 if TYPE_CHECKING:
     from seqcli.core.training import Signals, TrainingState
 
-PREVIOUS = "previous"  # what a report calls the model that would be replaced
 LOCK_SECONDS = 5.0  # whoever only changes a file of the model is done by then
-NOISE = 0.001  # of the CRPS: two seeds of the same training differ by less
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Place:
         out: its folder.
         overwrite: replace the model that is there, once the new one is whole.
         resume: go on with an interrupted run.
-        promote_if_better: replace it only if the new one is no worse on the held-out days.
+        promote_if_better: replace it only if the new one is no worse on days that it has not learnt from.
     """
 
     out: Path
@@ -60,7 +58,8 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         require_skill: fail, after everything was saved, unless the model is significantly better than EWMA.
 
     Raises:
-        UsageError: skill is required, but no day held out to show it on; or too few are.
+        UsageError: skill is required, but no day held out to show it on; or too few are; or the only fit would start
+            from a model that knows the held-out days.
         InputError: as ``plan.split``, or skill is required of too short a history.
         ModelError: the place holds something, or there is nothing to resume.
         DivergedError: the loss stopped being a number.
@@ -75,34 +74,43 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         cut, warnings = split(panel, plan)
         if require_skill and not cut.test:
             raise InputError("--require-skill", f"nothing to show it on: {warnings[-1]}", "leave it out")
-        old = _previous(out, plan) if place.promote_if_better else None
+        old = promotion.incumbent(out, panel, plan, cut) if place.promote_if_better else None
+        donor = _donor(panel, plan, cut)
         if not place.resume and ModelFolder(out).resume.exists():
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
         try:
-            reported, final = yield from _fits(panel, place, plan, cut)
+            reported, final = yield from _fits(panel, place, plan, cut, donor)
         except _LostError as lost:
             if not ModelFolder(out).manifest.exists():  # a model that is there is worth more
                 sad = Result((), sentences=("The training diverged: these are the last good weights.",))
-                _save(out, plan, lost.state, data=_facts(panel, plan, cut.fit_end, cut), report=sad, records=())
+                _save(out, plan, lost.state, data=_facts(panel, plan, lost.seen, cut), report=sad, records=())
             raise
         records: list[dict[str, Any]] = []
+        judgement = None
         if cut.test:
             try:
-                scores = yield from _report(panel, plan, cut, reported.weights(), old)
+                scores = yield from _report(panel, plan, cut, reported.weights())
+                records, warnings = scores.records, (*warnings, *scores.notes)
+                if old is not None:
+                    judgement = yield from promotion.judge(
+                        old, panel, cut, config=plan.config, weights=reported.weights(), records=records
+                    )
             except KeyboardInterrupt as stop:  # a baseline has no step to end
                 stop.add_note("the fits are saved, and --resume goes on from them")
                 raise
-            records, warnings = scores.records, (*warnings, *scores.notes)
         detail = backtest.Detail(plan.baselines, require_skill=require_skill)
         report = backtest.result(records, warnings, detail) if records else Result((), warnings=warnings)
-        if old is not None and (worse := _worse(records, plan.config.cell)):
+        if donor is not None and donor.late:
+            report = replace(report, sentences=(*report.sentences, donor.said))
+        if judgement is not None and judgement.worse:
             shutil.rmtree(ModelFolder(out).resume, ignore_errors=True)
-            return replace(report, gate=f"{worse}; {out} was kept as it is")
+            return replace(report, gate=f"{judgement.said}; {out} was kept as it is")
         seen = cut.valid_end if cut.valid and not plan.refit else len(panel.dates)
         _save(out, plan, final, data=_facts(panel, plan, seen, cut), report=report, records=records)
     names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
-    return replace(report, sentences=(*report.sentences, f"{saved} Next: {_next(out, plan)}"))
+    said = [f"Replaced {out}: {judgement.said}."] if judgement is not None else []
+    return replace(report, sentences=(*report.sentences, *said, f"{saved} Next: {_next(out, plan)}"))
 
 
 @contextmanager
@@ -124,7 +132,7 @@ def _next(out: Path, plan: Plan) -> str:
 
 
 def _fits(
-    panel: Panel, place: Place, plan: Plan, cut: Cut
+    panel: Panel, place: Place, plan: Plan, cut: Cut, donor: _Donor | None
 ) -> Generator[Progress, None, tuple[TrainingState, TrainingState]]:
     """The fit that the report is on, and the one through the end; one and the same where there is no second."""
     from seqcli.core import device
@@ -136,13 +144,15 @@ def _fits(
     folder = ModelFolder(place.out).resume
     with Signals() as signals:
         session = _Session(chosen, signals, place.resume)
-        first = yield from _Fit(panel, plan, cut, folder / "fit", session).run("training")
+        start = donor.model if donor is not None and not donor.late else None
+        first = yield from _Fit(panel, plan, cut, folder / "fit", session, start=start).run("training")
         if not (cut.valid and plan.refit):
             return first, first
         same = replace(plan.fit, steps=first.planned_steps, stop_step=max(1, first.best_step), max_minutes=None)
         again = replace(plan, fit=same)
         everything = Cut(len(panel.dates), 0, 0)
-        second = _Fit(panel, again, everything, folder / "refit", session).run("fitting through the end")
+        start = donor.model if donor is not None else None
+        second = _Fit(panel, again, everything, folder / "refit", session, start=start).run("fitting through the end")
         return first, (yield from second)
 
 
@@ -175,28 +185,47 @@ def _save(
     )
 
 
-def _previous(out: Path, plan: Plan) -> issue.Model | None:
-    """The model that a new one would replace; ``None`` where there is none.
+@dataclass(frozen=True, eq=False)
+class _Donor:
+    """The model of a warm start.
+
+    Arguments:
+        model: as it was loaded; of the shape that is trained.
+        late: whether it has learnt from days that the fit of the report must not know.
+        said: the same as a sentence.
+    """
+
+    model: issue.Model
+    late: bool
+    said: str
+
+
+def _donor(panel: Panel, plan: Plan, cut: Cut) -> _Donor | None:
+    """The model to start from; ``None`` where none is named.
 
     Raises:
-        ModelError: the two cannot be compared.
+        ModelError: it has another shape, or cannot be loaded.
+        UsageError: it has learnt from the days of the report, and there is no other fit that could start from it.
     """
-    if not ModelFolder(out).manifest.exists():
+    if plan.init_from is None:
         return None
-    model = issue.load(out)
-    if not plan.holdout or model.config.horizon != plan.config.horizon:
-        what = "no held-out days" if not plan.holdout else f"it looks {model.config.horizon} days ahead"
-        raise ModelError(str(out), f"cannot be compared with the new model: {what}", "leave out --promote-if-better")
-    return model
-
-
-def _worse(records: Sequence[Mapping[str, Any]], name: str) -> str | None:
-    """A sentence if the new model is worse than the one it would replace, by more than two seeds differ, or may be."""
-    crps = {r["model"]: r["crps_ratio"] for r in records if r["series"] == "all" and r["h"] == "all"}
-    if crps[name] is None or crps[PREVIOUS] is None:
-        return "the held-out days are too few to compare the new model with the old one"
-    ratio = crps[name] / crps[PREVIOUS]
-    return f"the new model's CRPS is {ratio:.4f} of the old one's" if ratio > 1 + NOISE else None
+    model, wanted = issue.load(plan.init_from), predict.shapes(plan.config)
+    if differing := [n for n, shape in wanted.items() if n not in model.tensors or model.tensors[n].shape != shape]:
+        raise ModelError(
+            str(plan.init_from),
+            f"has another shape: {differing[0]}",
+            "give --cell, --hidden, --layers and --members as it was trained",
+        )
+    last = str(panel.dates[cut.fit_end - 1])
+    late = bool(cut.valid) and model.learnt_until > last
+    if late and not plan.refit:
+        what = f"has learnt until {model.learnt_until}, and the report is on a model that knows nothing after {last}"
+        raise UsageError(f"--init-from {plan.init_from}", what, "leave out --no-refit, or say --holdout 0")
+    said = (
+        f"The model of the report began from nothing, since {plan.init_from} has learnt until {model.learnt_until}, "
+        f"after its last day {last}; only the fit through the end began from {plan.init_from}."
+    )
+    return _Donor(model, late, said)
 
 
 @dataclass(frozen=True)
@@ -211,12 +240,16 @@ class _Session:
 class _Fit:
     """One fit of the network to the first rows of a panel, which can be stopped and gone on with."""
 
-    def __init__(self, panel: Panel, plan: Plan, cut: Cut, folder: Path, session: _Session) -> None:
+    def __init__(
+        self, panel: Panel, plan: Plan, cut: Cut, folder: Path, session: _Session, *, start: issue.Model | None
+    ) -> None:
+        import torch
+
         from seqcli.core.training import seed_everything
         from seqcli.forecasting.chunks import Chunks
         from seqcli.forecasting.model import Forecaster
 
-        self.plan, self.folder, self.session = plan, folder, session
+        self.plan, self.folder, self.session, self.seen = plan, folder, session, cut.valid_end
         # What comes after is not merely masked: it is not there.
         self.chunks = Chunks.build(panel.head(cut.fit_end), plan.config, since=plan.since)
         self.valid = None
@@ -224,10 +257,11 @@ class _Fit:
             self.valid = Chunks.build(panel.head(cut.valid_end), plan.config, since=panel.dates[cut.fit_end])
         seed_everything(plan.fit.seed)
         self.model = Forecaster(plan.config)
-        if plan.init_from is not None:
-            _start_from(self.model, plan.init_from)
+        if start is not None:
+            tensors = {name: torch.from_numpy(np.array(start.tensors[name])) for name in self.model.state_dict()}
+            self.model.load_state_dict(tensors)
         self.model.to(session.device)
-        self.fingerprint = _fingerprint(panel.head(cut.valid_end), plan)
+        self.fingerprint = _fingerprint(panel.head(cut.valid_end), plan, session.device, start)
 
     def run(self, stage: str) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
@@ -258,62 +292,50 @@ class _Fit:
             state.save(self.folder)
             raise
         except DivergedError as error:
-            raise _LostError(error, state) from error
+            raise _LostError(error, state, self.seen) from error
         return state
 
 
 class _LostError(DivergedError):
-    """A training that diverged, with the last good weights in its state."""
+    """A training that diverged, with the last good weights in its state, and how many rows it had seen."""
 
-    def __init__(self, error: DivergedError, state: TrainingState) -> None:
+    def __init__(self, error: DivergedError, state: TrainingState, seen: int) -> None:
         super().__init__(error.where, error.what, error.hint)
-        self.state = state
+        self.state, self.seen = state, seen
 
 
-def _start_from(model: Any, folder: Path) -> None:
-    """A warm start: the weights of another forecaster of the same shape."""
-    import torch
-
-    tensors = issue.load(folder).tensors
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    if differing := [name for name, shape in wanted.items() if name not in tensors or tensors[name].shape != shape]:
-        raise ModelError(
-            str(folder),
-            f"has another shape: {differing[0]}",
-            "give --cell, --hidden, --layers and --members as it was trained",
-        )
-    model.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in wanted})
-
-
-def _report(
-    panel: Panel, plan: Plan, cut: Cut, weights: Any, old: issue.Model | None
-) -> Generator[Progress, None, scoring.Scores]:
-    """The held-out days: the model that never saw them beside the one it would replace and the baselines."""
-    known = np.asarray(np.isfinite(panel.values).any(axis=1))
-    rows = np.arange(cut.valid_end - 1, len(panel.dates) - plan.config.horizon)
-    origins = rows[known[rows]]
+def _report(panel: Panel, plan: Plan, cut: Cut, weights: Any) -> Generator[Progress, None, scoring.Scores]:
+    """The held-out days: the model that never saw them beside the baselines."""
+    origins = held_out(panel, cut, plan.config.horizon)
     models: dict[str, Floats] = {plan.config.cell: predict.quantiles(weights, plan.config, panel, origins)}
-    if old is not None:
-        models[PREVIOUS] = old.levels(panel, origins)
     return (yield from backtest.report(models, backtest.Test(panel, origins, cut.valid_end - 1, plan.baselines)))
 
 
-def _fingerprint(panel: Panel, plan: Plan) -> dict[str, Any]:
-    """What must be the same for a run to be gone on with."""
-    digest = hashlib.sha256(panel.values.tobytes() + panel.dates.tobytes() + "\n".join(panel.names).encode())
+def _digest(panel: Panel) -> str:
+    return hashlib.sha256(panel.values.tobytes() + panel.dates.tobytes() + "\n".join(panel.names).encode()).hexdigest()
+
+
+def _fingerprint(panel: Panel, plan: Plan, device: Any, start: issue.Model | None) -> dict[str, Any]:
+    """What must be the same for a run to be gone on with: all that its numbers come from, besides the settings."""
+    market = hashlib.sha256(panel.currency_logs.tobytes() + "\n".join(panel.currencies).encode())
     return {
-        "data": digest.hexdigest(),
+        "data": _digest(panel),
+        "log": panel.log.tolist(),
+        "calendar": panel.calendar,
+        "currencies": market.hexdigest(),
         "config": asdict(plan.config),
         "batch_size": plan.batch_size,
         "since": str(plan.since),
-        "init_from": str(plan.init_from),
+        "init_from": start.manifest.id if start is not None else None,
+        "device": str(device),
+        "threads": plan.threads,
     }
 
 
 def _facts(panel: Panel, plan: Plan, seen: int, cut: Cut) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "source": plan.source,
-        "fingerprint": _fingerprint(panel.head(seen), plan)["data"],
+        "fingerprint": _digest(panel.head(seen)),
         "series": list(panel.names),
         "log": panel.log.tolist(),
         "calendar": panel.calendar,

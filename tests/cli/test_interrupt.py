@@ -140,3 +140,17 @@ def test_a_better_model_replaces_the_old_one(quick: Run, tmp_path: Path) -> None
     ruined = contents(tmp_path / "fx")
     quick(*one, "--learning-rate", "1e-9", "--overwrite", "--promote-if-better")  # as it began
     assert contents(tmp_path / "fx")["model.safetensors"] != ruined["model.safetensors"]
+
+
+def test_a_training_is_not_gone_on_with_as_another_one(
+    quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = ("train-forecast", SAMPLES / "rates-wide.csv", *TINY, "--holdout", 30, "--out", "fx")
+    with monkeypatch.context() as patch:
+        patch.setattr(baselines, "run", lambda *_: signal.raise_signal(signal.SIGTERM))
+        quick(*train, fails_with=143)
+    for other, what in ((("--transform", "difference"), "'log'"), (("--threads", 2), "'threads'")):
+        said = quick(*train, "--resume", *other, fails_with=4)
+        assert f"{what} was " in said.stderr and "when the training began" in said.stderr
+    assert [child.name for child in (tmp_path / "fx").iterdir()] == ["resume"]
+    quick(*train, "--resume")

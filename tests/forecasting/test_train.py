@@ -12,7 +12,7 @@ import pytest
 from panels import plain_panel
 
 from seqcli.core import files
-from seqcli.errors import InputError, TryLaterError, UsageError
+from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
 from seqcli.forecasting import plan, train
 from seqcli.forecasting.calendar import between
 from seqcli.forecasting.data import Panel
@@ -34,7 +34,7 @@ def tiny(**changes: Any) -> Plan:
     flags = {"cell": "lstm", "layers": 1, "hidden": 4, "epochs": 1, "seed": 1, "threads": 1}
     rest: dict[str, Any] = {"holdout": 30, "refit": True, "baselines": "none", "horizon": 5}
     for name, value in changes.items():
-        (flags if name in (*flags, "max_minutes", "learning_rate", "steps") else rest)[name] = value
+        (flags if name in (*flags, "command", "max_minutes", "learning_rate", "steps") else rest)[name] = value
     return plan.make(flags, quick=True, members=1, **rest)
 
 
@@ -127,6 +127,123 @@ def test_a_median_that_is_learnt_has_a_view_on_the_direction(tmp_path: Path) -> 
     free = trained(walk(), tmp_path / "free", tiny(free_median=True, learning_rate=0.05))
     assert fixed.records[0]["direction"] is None
     assert 0 <= free.records[0]["direction"] <= 1
+
+
+# A warm start
+
+
+def test_a_donor_that_knows_the_held_out_days_does_not_change_the_report(tmp_path: Path) -> None:
+    panel = walk()
+    cold = trained(panel, tmp_path / "cold", tiny())
+    trained(panel, tmp_path / "donor", tiny(holdout=0, learning_rate=0.05, epochs=3))
+    warm = trained(panel, tmp_path / "warm", tiny(init_from=tmp_path / "donor"))
+    assert warm.records == cold.records
+    assert weights(tmp_path / "warm") != weights(tmp_path / "cold")  # the fit through the end begins there
+    last = panel.dates[DAYS - 61]
+    assert any(f"donor has learnt until {panel.dates[-1]}, after its last day {last}" in s for s in warm.sentences)
+    with pytest.raises(UsageError, match="knows nothing after") as refused:
+        trained(panel, tmp_path / "none", tiny(init_from=tmp_path / "donor", refit=False))
+    assert "--no-refit" in str(refused.value.hint)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_donor_that_has_learnt_from_no_later_day_is_where_the_report_begins(tmp_path: Path) -> None:
+    panel = walk()
+    trained(panel.head(DAYS - 60), tmp_path / "donor", tiny(holdout=0, learning_rate=0.05, epochs=3))
+    cold, warm = (
+        trained(panel, tmp_path / "fx", tiny(init_from=start, refit=False)) for start in (None, tmp_path / "donor")
+    )
+    assert warm.records != cold.records
+    assert not any("began from nothing" in sentence for sentence in warm.sentences)
+
+
+# Going on
+
+
+@pytest.mark.parametrize(
+    ("differing", "panel", "how"),
+    [
+        ("'log'", replace(walk(), log=np.array([False])), tiny()),
+        ("'threads'", walk(), tiny(threads=2)),
+        ("'calendar'", replace(walk(), calendar="target"), tiny()),
+        ("'currencies'", replace(walk(), currencies=("EUR",), currency_logs=np.zeros((DAYS, 1))), tiny()),
+        ("'init_from'", walk(), "donor"),
+    ],
+    ids=["log", "threads", "calendar", "currencies", "init_from"],
+)
+def test_a_training_that_began_differently_is_not_gone_on_with(
+    tmp_path: Path, differing: str, panel: Panel, how: Plan | str
+) -> None:
+    if isinstance(how, str):
+        trained(walk(DAYS - 60), tmp_path / how, tiny(holdout=0))
+        how = tiny(init_from=tmp_path / how)
+    work = train.train(walk(), train.Place(tmp_path / "fx"), tiny())
+    while next(work).stage != "fitting through the end":
+        pass
+    work.close()
+    assert (tmp_path / "fx" / "resume" / "fit").exists()
+    with pytest.raises(ModelError, match=f"{differing} was .* when the training began, and is now") as refused:
+        trained(panel, tmp_path / "fx", how, overwrite=False, resume=True)
+    assert refused.value.code == 4
+    trained(walk(), tmp_path / "fx", tiny(), overwrite=False, resume=True)
+
+
+# In the place of another
+
+
+def test_models_are_compared_on_days_that_neither_has_seen_where_there_are_enough(tmp_path: Path) -> None:
+    panel, out = walk(400), tmp_path / "fx"
+    trained(panel.head(340), out, tiny(holdout=0))
+    before = weights(out)
+    bad = trained(panel, out, tiny(holdout=80, learning_rate=1.0, epochs=8), promote_if_better=True)
+    assert "of the old one's on 55 days" in str(bad.gate)  # 60 days, and five of them are for the last targets
+    assert str(panel.dates[340]) in str(bad.gate)
+    assert "which neither model has learnt from" in str(bad.gate)
+    assert {row["model"] for row in bad.records} == {"lstm"}
+    assert weights(out) == before
+    trained(panel.head(340), out, tiny(holdout=0, learning_rate=1.0, epochs=8))  # ruined
+    good = trained(panel, out, tiny(holdout=80), promote_if_better=True)
+    assert good.gate is None
+    assert any("Replaced" in said and "which neither model has learnt from" in said for said in good.sentences)
+
+
+def test_a_model_that_has_learnt_from_the_held_out_days_is_judged_by_its_own_report(tmp_path: Path) -> None:
+    out = tmp_path / "fx"
+    panel = walk(400)
+    trained(panel, out, tiny(holdout=80))
+    fresh = trained(panel, out, tiny(holdout=80, command="again"), promote_if_better=True)
+    assert fresh.gate is None  # the same again is no worse
+    assert any("each on its own held-out days" in said for said in fresh.sentences)
+    assert '"again"' in (out / "seqcli.json").read_text(encoding="utf-8")
+    second = weights(out)
+    bad = trained(panel, out, tiny(holdout=80, learning_rate=1.0, epochs=8), promote_if_better=True)
+    assert f"the old model has learnt until {panel.dates[-1]}" in str(bad.gate)
+    assert weights(out) == second
+
+
+def test_a_model_without_a_report_is_replaced_and_that_is_said(tmp_path: Path) -> None:
+    out = tmp_path / "fx"
+    trained(walk(), out, tiny(holdout=0))
+    said = trained(walk(), out, tiny(), promote_if_better=True)
+    assert said.gate is None
+    assert any("the old model carries no report" in sentence for sentence in said.sentences)
+
+
+@pytest.mark.parametrize(
+    ("how", "panel", "what"),
+    [
+        (tiny(holdout=0), walk(), "no held-out days"),
+        (tiny(horizon=3), walk(), "it looks 5 days ahead"),
+        (tiny(), replace(walk(), names=("other",)), "its own report is on other series"),
+    ],
+    ids=["holdout", "horizon", "series"],
+)
+def test_models_that_cannot_be_compared_are_not(tmp_path: Path, how: Plan, panel: Panel, what: str) -> None:
+    trained(walk(), tmp_path / "fx", tiny())
+    before = weights(tmp_path / "fx")
+    with pytest.raises(ModelError, match=what):
+        trained(panel, tmp_path / "fx", how, promote_if_better=True)
+    assert weights(tmp_path / "fx") == before
 
 
 # One at a time

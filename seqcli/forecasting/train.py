@@ -106,7 +106,11 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
             shutil.rmtree(ModelFolder(out).resume, ignore_errors=True)
             return replace(report, gate=f"{judgement.said}; {out} was kept as it is")
         seen = cut.valid_end if cut.valid and not plan.refit else len(panel.dates)
-        _save(out, plan, final, data=_facts(panel, plan, seen, cut), report=report, records=records)
+        facts = _facts(panel, plan, seen, cut) | {"cut_by_time": reported.stopped == "time"}
+        _save(out, plan, final, data=facts, report=report, records=records)
+        if reported.stopped == "time":
+            done = f"--max-minutes: the time was up after {reported.step} of {reported.planned_steps} planned steps"
+            report = replace(report, warnings=(*report.warnings, f"{done}; no --steps gives these weights again"))
     names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
     said = [f"Replaced {out}: {judgement.said}."] if judgement is not None else []
@@ -159,6 +163,12 @@ def _fits(
 def _save(
     out: Path, plan: Plan, state: TrainingState, *, data: dict[str, Any], report: Result, records: Sequence[Record]
 ) -> None:
+    """Writes the folder.
+
+    Its manifest says how to make it again: the same command with ``--steps`` and ``planned_steps`` for any limit of
+    time, unless ``cut_by_time``. Such a run ended in the middle of a schedule of ``planned_steps``; where it stood when
+    the clock said so is in ``steps``, but no option repeats that.
+    """
     import torch
 
     manifest = Manifest(

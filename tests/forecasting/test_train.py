@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from panels import plain_panel
 
-from seqcli.core import files
+from seqcli.core import files, training
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
 from seqcli.forecasting import plan, train
 from seqcli.forecasting.calendar import between
@@ -155,6 +156,34 @@ def test_a_donor_that_has_learnt_from_no_later_day_is_where_the_report_begins(tm
     )
     assert warm.records != cold.records
     assert not any("began from nothing" in sentence for sentence in warm.sentences)
+
+
+# Within a time
+
+
+@pytest.mark.parametrize("holdout", [0, 30])
+def test_a_training_that_the_clock_cut_short_says_that_no_number_of_steps_repeats_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holdout: int
+) -> None:
+    monkeypatch.setattr(training._Loop, "plan", lambda *_: 10**6)
+    said = trained(walk(), tmp_path / "fx", tiny(max_minutes=0.01, holdout=holdout))
+    data = json.loads((tmp_path / "fx" / "seqcli.json").read_text(encoding="utf-8"))["data"]
+    assert data["cut_by_time"] is True
+    assert 1 <= data["steps"] < data["planned_steps"] == 10**6
+    assert said.warnings[-1].startswith("--max-minutes: the time was up after ")
+    assert "of 1000000 planned steps; no --steps gives these weights again" in said.warnings[-1]
+
+
+@pytest.mark.parametrize("holdout", [0, 30])
+def test_a_training_that_ends_within_its_time_is_repeated_by_the_steps_that_it_planned(
+    tmp_path: Path, holdout: int
+) -> None:
+    said = trained(walk(), tmp_path / "timed", tiny(max_minutes=9, epochs=3, holdout=holdout))
+    data = json.loads((tmp_path / "timed" / "seqcli.json").read_text(encoding="utf-8"))["data"]
+    assert data["cut_by_time"] is False
+    assert not any("--max-minutes" in warning for warning in said.warnings)
+    trained(walk(), tmp_path / "counted", tiny(steps=data["planned_steps"], holdout=holdout))
+    assert weights(tmp_path / "timed") == weights(tmp_path / "counted")
 
 
 # Going on

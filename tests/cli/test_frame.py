@@ -230,7 +230,7 @@ def test_a_hostile_model_cannot_steer_the_terminal(quick: Run, model: Path) -> N
 @pytest.mark.parametrize("spoiled", ["seqcli.json", "config.json", "model.safetensors"])
 def test_the_doctor_finds_a_damaged_model(quick: Run, model: Path, spoiled: str) -> None:
     healthy = quick("doctor", model, SEQCLI_NOW="2026-11-02").rows
-    assert {row["status"] for row in healthy if row["check"] != "pyarrow"} == {"ok"}
+    assert {row["status"] for row in healthy if row["check"] not in ("pyarrow", "transformers")} == {"ok"}
     file = model / spoiled
     file.write_bytes(file.read_bytes()[:-40])
     ran = quick("doctor", model, SEQCLI_NOW="2026-11-02", fails_with=5)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seqcli.core import bulk
-from seqcli.errors import InputError, MachineError, TryLaterError
+from seqcli.errors import InputError, Interrupted, MachineError, TryLaterError
 
 
 def double(number: int) -> int:
@@ -169,10 +169,11 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_file(tmp_path: Path, how: 
 def test_another_job_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     for job in ({"a": 1}, {"a": 2}):
-        with pytest.raises(KeyboardInterrupt), bulk.restartable(path, job) as sink:
+        with pytest.raises(Interrupted, match="stopped after 1") as raised, bulk.restartable(path, job) as sink:
             assert sink.done == 0
             sink.append(b"one\n")
             raise KeyboardInterrupt
+        assert raised.value.code == 130 and "again" in str(raised.value.hint)
     with bulk.restartable(path, {"a": 2}) as sink:
         assert sink.done == 1
         sink.append(b"two\n")
@@ -205,4 +206,17 @@ def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
 def test_a_folder_that_is_read_only_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MachineError, match="file"), bulk.restartable(tmp_path / "file" / "out.txt", {}):
+        pass
+
+
+def test_a_device_is_written_straight_into_and_a_folder_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        with bulk.restartable(pipe, {}) as sink:
+            sink.append(b"one\n")
+            sink.save()
+        assert reader.communicate()[0] == b"one\n"
+    assert pipe.is_fifo()
+    with pytest.raises(MachineError, match="directory"), bulk.restartable(tmp_path, {}):
         pass

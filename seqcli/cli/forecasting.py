@@ -83,7 +83,8 @@ def train_forecast(
     promote_if_better: Annotated[
         bool,
         typer.Option(
-            "--promote-if-better", help="With --overwrite: replace the model only if the new one is no worse."
+            "--promote-if-better",
+            help="With --overwrite: replace the model only if the new one is no worse on days that it had not seen.",
         ),
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A smaller model for a first look.")] = False,
@@ -92,6 +93,8 @@ def train_forecast(
     from seqcli.forecasting import issue, sources, train
     from seqcli.forecasting import plan as plans
 
+    place = train.Place(training.out, training.overwrite, training.resume, promote_if_better)
+    place.check()
     read = table.read()
     panel = sources.panel(source, pair, read, until=until)
     plan = plans.make(
@@ -100,7 +103,6 @@ def train_forecast(
         init_from=init_from, free_median=free_median,
         source=source or issue.RATES, table=read,
     )  # fmt: skip
-    place = train.Place(training.out, training.overwrite, training.resume, promote_if_better)
     out.result(out.follow(train.train(panel, place, plan, require_skill=require_skill)), str(training.out))
 
 

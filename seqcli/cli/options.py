@@ -179,14 +179,17 @@ class Training:
         typer.Option(
             "--steps",
             min=1,
-            help="Optimizer steps in all; reproduces a run planned by --max-minutes.",
+            help="Optimizer steps in all; repeats a run planned by --max-minutes that its time did not cut short.",
             show_default=False,
         ),
     ] = None
     max_minutes: Annotated[
         float | None,
         typer.Option(
-            "--max-minutes", min=0.01, help="Plan the training so that it ends within this time.", show_default=False
+            "--max-minutes",
+            min=0.01,
+            help="Plan the training so that it ends within this time; the report on the baselines comes on top.",
+            show_default=False,
         ),
     ] = None
     cell: Cell = "lstm"

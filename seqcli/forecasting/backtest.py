@@ -86,14 +86,14 @@ def backtest(
     """
     if forecasts is not None:
         _check_suffix(forecasts)
-    data_until, learnt = np.datetime64(model.data_until), np.datetime64(model.learnt_until)
+    data_until = np.datetime64(model.data_until)
     origins, warnings = _origins(panel, model.config.horizon, window, data_until)
     # The baselines learn from what the model learnt from; of a model that has seen it all, from before the window.
     fit_end = min(int(np.searchsorted(panel.dates, data_until, "right")) - 1, int(origins[0]))
     levels = model.levels(panel, origins)
     if forecasts is not None:
         _write(forecasts, list(records.rows(panel, origins, levels)))
-    test = Test(panel, origins, max(fit_end, 0), detail.baselines, panel.dates[origins] <= learnt)
+    test = Test(panel, origins, max(fit_end, 0), detail.baselines, panel.dates[origins] <= data_until)
     scores = yield from report({model.name: levels}, test)
     return result(scores.records, warnings + scores.notes, detail)
 

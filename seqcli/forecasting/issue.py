@@ -57,11 +57,6 @@ class Model:
         return str(self.manifest.data["until"])
 
     @property
-    def learnt_until(self) -> str:
-        """The same: no origin has a calibration that knows what came after it."""
-        return self.data_until
-
-    @property
     def calibration(self) -> Calibration | None:
         """The one that a forecast from the newest data has."""
         return self.calibrations[-1] if self.calibrations else None

@@ -59,7 +59,7 @@ def incumbent(out: Path, panel: Panel, plan: Plan, cut: Cut) -> Incumbent | None
     if model.config.horizon != plan.config.horizon:
         raise _apart(out, f"it looks {model.config.horizon} days ahead")
     origins = held_out(panel, cut, plan.config.horizon)
-    origins = origins[panel.dates[origins] > np.datetime64(model.learnt_until)]
+    origins = origins[panel.dates[origins] > np.datetime64(model.data_until)]
     if len(origins) >= FEWEST_ORIGINS:
         return Incumbent(model, origins)
     if set(model.manifest.data["series"]) != set(panel.names):
@@ -112,7 +112,7 @@ def _by_reports(old: issue.Model, name: str, records: Sequence[Record]) -> Judge
         return Judgement("the held-out days are too few to compare the new model with the old one", worse=True)
     said = (
         f"the new model's CRPS is {new:.4f} of EWMA's, the old one's was {before:.4f}, each on its own held-out days: "
-        f"the old model has learnt until {old.learnt_until}, so that too few are left which neither has seen"
+        f"the old model has learnt until {old.data_until}, so that too few are left which neither has seen"
     )
     return Judgement(said, worse=new > before * (1 + OTHER_DAYS))
 

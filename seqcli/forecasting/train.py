@@ -43,6 +43,15 @@ class Place:
     resume: bool = False
     promote_if_better: bool = False
 
+    def check(self) -> None:
+        """Refuses a place that holds something else, before anything is read or loaded.
+
+        Raises:
+            ModelError: it holds something, or there is nothing to resume.
+            MachineError: it cannot be written to.
+        """
+        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
+
 
 def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False) -> Generator[Progress, None, Result]:
     """Trains a model of a panel and writes its folder; yields signs of life, returns the report.
@@ -68,9 +77,9 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     out = place.out
     if require_skill and not plan.holdout:
         raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
-    checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)  # before a lock is laid beside it
+    place.check()  # before a lock is laid beside it
     with files.lock(out, LOCK_SECONDS), _swept(out):
-        checkpoint.check_out(out, overwrite=place.overwrite, resume=place.resume)
+        place.check()
         cut, warnings = split(panel, plan)
         if require_skill and not cut.test:
             raise InputError("--require-skill", f"nothing to show it on: {warnings[-1]}", "leave it out")
@@ -227,12 +236,12 @@ def _donor(panel: Panel, plan: Plan, cut: Cut) -> _Donor | None:
             "give --cell, --hidden, --layers and --members as it was trained",
         )
     last = str(panel.dates[cut.fit_end - 1])
-    late = bool(cut.valid) and model.learnt_until > last
+    late = bool(cut.valid) and model.data_until > last
     if late and not plan.refit:
-        what = f"has learnt until {model.learnt_until}, and the report is on a model that knows nothing after {last}"
+        what = f"has learnt until {model.data_until}, and the report is on a model that knows nothing after {last}"
         raise UsageError(f"--init-from {plan.init_from}", what, "leave out --no-refit, or say --holdout 0")
     said = (
-        f"The model of the report began from nothing, since {plan.init_from} has learnt until {model.learnt_until}, "
+        f"The model of the report began from nothing, since {plan.init_from} has learnt until {model.data_until}, "
         f"after its last day {last}; only the fit through the end began from {plan.init_from}."
     )
     return _Donor(model, late, said)

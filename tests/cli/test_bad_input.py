@@ -270,7 +270,7 @@ def test_a_model_of_a_table_asks_for_one(quick: Run, model: Path) -> None:
 @pytest.mark.parametrize(
     ("out", "code", "error"),
     [
-        ("file/model", 5, "file/model: cannot be written"),
+        ("file/model", 5, "file: cannot be written"),
         ("file", 4, "file: is a file, not a folder"),
         ("full", 4, "full: already holds 'note.txt'"),
         ("home", 4, "home: holds a folder 'photos'"),

@@ -641,7 +641,7 @@ def test_offline_an_update_is_for_later_unless_the_data_at_hand_will_do(
 def test_a_picture_is_drawn_without_a_warning_with_japanese_names(
     run: Run, wide: Path, tmp_path: Path, suffix: str, begins: bytes
 ) -> None:
-    said = run("forecast", wide, JAPANESE, *JAPANESE_COLUMNS, "--plot", f"fan.{suffix}")
+    said = run("forecast", wide, JAPANESE, *JAPANESE_COLUMNS, "--plot", f"fan.{suffix}", SEQCLI_NOW="2024-12-01")
     assert "warning" not in said.stderr.lower()
     content = (tmp_path / f"fan.{suffix}").read_bytes()
     assert content.startswith(begins)

@@ -73,7 +73,6 @@ def test_a_backtest_corrects_each_origin_as_a_forecast_from_it_would(tmp_path: P
     for place, origin in ((0, 80), (9, 89), (10, 90), (38, 118)):
         row = issue.forecast(model, PANEL, str(PANEL.dates[origin])).records[0]
         assert row["q0.9"] == pytest.approx(np.exp(levels[0, place, 0, 18]))
-    assert model.learnt_until == model.data_until
 
 
 def test_a_calibration_of_other_weights_or_one_that_is_not_applied_changes_nothing(tmp_path: Path) -> None:

@@ -65,7 +65,6 @@ def test_the_scores_are_those_of_backtest_on_the_same_days(path: Path, log: bool
     model = SimpleNamespace(
         name="m1",
         data_until=str(panel.dates[FIT]),
-        learnt_until=str(panel.dates[FIT]),
         config=SimpleNamespace(horizon=horizon),
         levels=lambda panel, origins: panel.levels()[origins].T[:, :, None, None] + spread,
     )

@@ -142,3 +142,13 @@ def undocumented(file: Path) -> Iterator[str]:
 def test_everything_public_has_a_docstring() -> None:
     files = [file for file in (ROOT / "seqcli").rglob("*.py") if file.name != "__init__.py"]
     assert [place for file in files for place in undocumented(file)] == []
+
+
+@pytest.mark.parametrize("words", [("similar", "テスト", "-n", "3"), ("rates", "USD/JPY", "--since", "2026-10-29")])
+def test_what_is_plainly_typed_wakes_no_pydantic(words: tuple[str, ...], folders: dict[str, str]) -> None:
+    script = (
+        "import sys\nfrom seqcli.__main__ import load\n"
+        f"try:\n    load()({list(words)!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, env=environment(**folders))

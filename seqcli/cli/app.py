@@ -19,6 +19,7 @@ from typer.models import OptionInfo
 
 import seqcli
 from seqcli.cli import options
+from seqcli.cli.coercion import Command, read_plainly
 from seqcli.cli.log import Log
 from seqcli.cli.output import Output
 from seqcli.errors import ExitCode, MachineError, SeqcliError
@@ -38,6 +39,7 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What Typer calls first; ``--help`` and ``--version`` are printed here."""
         with _explained():
+            read_plainly(self, ctx)
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -217,7 +219,7 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
         keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
         run.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, rich_help_panel=group, epilog=f"Example: {example}")(run)
+        app.command(name, cls=Command, rich_help_panel=group, epilog=f"Example: {example}")(run)
         return function
 
     return register

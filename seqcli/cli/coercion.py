@@ -1,0 +1,88 @@
+"""What was typed as the values that commands take, without loading pydantic for it.
+
+Typer 0.29 hands every parameter, given or not, to pydantic, whose import costs each command 80 ms of processor time: a
+third of ``seqcli similar``. Text, paths, words from a list and plain numbers are turned into values here; whatever is
+not plainly right goes to Typer's own way, which also says what is wrong with it.
+"""
+
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from typer.core import TyperCommand
+
+_UNSURE = object()
+
+
+class Command(TyperCommand):
+    """A Typer command whose parameters are read by ``Plain``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What Typer calls with the words of the command line."""
+        read_plainly(self, ctx)
+        return super().parse_args(ctx, args)
+
+
+def read_plainly(command: Any, ctx: Any) -> None:
+    """Has all parameters of a command or group read by ``Plain``."""
+    for parameter in command.get_params(ctx):
+        parameter._runtime_param = Plain(parameter)
+
+
+class Plain:
+    """Stands in for Typer's coercion of one parameter."""
+
+    def __init__(self, parameter: Any) -> None:
+        self._kind = parameter.type_descriptor.annotation
+        self._low, self._high = (
+            parameter.type_descriptor.parameter_info.min,
+            parameter.type_descriptor.parameter_info.max,
+        )
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value that the command gets; Typer's ``BadParameter`` if there is none."""
+        many = param.multiple or param.nargs == -1
+        if value is None:
+            return () if many else None
+        found = _UNSURE
+        if many and isinstance(value, list | tuple):
+            each = [self._one(item, *_inner(self._kind)) for item in value]
+            found = _UNSURE if any(item is _UNSURE for item in each) else each
+        elif not many:
+            found = self._one(value, self._kind)
+        if found is _UNSURE:
+            from typer._coercion import build_runtime_param
+
+            return build_runtime_param(param.type_descriptor).coerce(value, param=param, ctx=ctx)
+        return found
+
+    def _one(self, value: Any, kind: Any) -> Any:
+        if get_origin(kind) in (Union, UnionType):
+            kinds = [one for one in get_args(kind) if one is not type(None)]
+            kind = kinds[0] if len(kinds) == 1 else None
+        if get_origin(kind) is Literal:
+            return value if value in get_args(kind) else _UNSURE
+        if kind is str and isinstance(value, str):
+            return value
+        if kind is Path and isinstance(value, str | Path):
+            return Path(value)
+        return self._number(value, kind)
+
+    def _number(self, value: Any, kind: Any) -> Any:
+        """Only as it is written without doubt: digits, a sign, one point."""
+        if kind not in (int, float) or isinstance(value, bool):
+            return _UNSURE
+        if isinstance(value, str):
+            digits = value.removeprefix("-")
+            if not (digits.isascii() and (digits if kind is int else digits.replace(".", "", 1)).isdigit()):
+                return _UNSURE
+        number = kind(value)
+        fits = (self._low is None or number >= self._low) and (self._high is None or number <= self._high)
+        return number if fits else _UNSURE
+
+
+def _inner(kind: Any) -> tuple[Any, ...]:
+    """The one type of a list's items."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    return get_args(kind)[:1] if get_origin(kind) is list else (kind,)

@@ -77,9 +77,7 @@ def train_forecast(
         Path | None,
         typer.Option("--init-from", metavar="DIR", help="Start from this model's weights.", show_default=False),
     ] = None,
-    require_skill: Annotated[
-        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
-    ] = False,
+    require_skill: options.RequireSkill = False,
     promote_if_better: Annotated[
         bool,
         typer.Option(
@@ -183,9 +181,7 @@ def backtest(
             show_default=False,
         ),
     ] = None,
-    require_skill: Annotated[
-        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
-    ] = False,
+    require_skill: options.RequireSkill = False,
 ) -> None:
     """Replay the past: forecast from every day on with what was known that day, and score it beside the baselines."""
     from seqcli.forecasting import backtest as room

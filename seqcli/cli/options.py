@@ -117,6 +117,10 @@ Transform = Annotated[
     ),
 ]
 
+RequireSkill = Annotated[
+    bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
+]
+
 # Rates
 MaxAge = Annotated[
     str | None,

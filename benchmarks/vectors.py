@@ -142,7 +142,7 @@ def training(folder: Path, corpus: Path, scale: int) -> dict[str, Any]:
         flags = ["--out", out, "--epochs", 3, "--threads", 1]
         measure.run([*measure.SEQCLI, "train-vectors", text, *flags], **environment)
         history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
-        tokens = next((folder / "training" / "tokens").iterdir())
+        tokens = next(path for path in (folder / "training" / "tokens").iterdir() if path.is_dir())
         command = [sys.executable, "-c", GENSIM, tokens / "tokens.txt", tokens / "counts.json", 1]
         said = subprocess.run(
             list(map(str, command)), capture_output=True, text=True, check=True, env=os.environ | environment

@@ -144,7 +144,9 @@ def test_everything_public_has_a_docstring() -> None:
     assert [place for file in files for place in undocumented(file)] == []
 
 
-@pytest.mark.parametrize("words", [("similar", "テスト", "-n", "3"), ("rates", "USD/JPY", "--since", "2026-10-29")])
+@pytest.mark.parametrize(
+    "words", [("tokenize", "猫です", "--split-mode", "A"), ("rates", "USD/JPY", "--since", "2026-10-29")]
+)
 def test_what_is_plainly_typed_wakes_no_pydantic(words: tuple[str, ...], folders: dict[str, str]) -> None:
     script = (
         "import sys\nfrom seqcli.__main__ import load\n"

@@ -117,6 +117,41 @@ Transform = Annotated[
     ),
 ]
 
+# Texts
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TEXT", help="Texts, or - for standard input.", show_default=False),
+]
+TextFile = Annotated[
+    str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
+]
+TextColumn = Annotated[str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")]
+OnError = Annotated[
+    Literal["mark", "skip", "fail"],
+    typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the order stays.")]
+
+# How texts are split
+TokenizerKind = Annotated[
+    Literal["ginza", "char", "whitespace"],
+    typer.Option("--tokenizer", help="ginza: Japanese words; char: characters; whitespace: what stands between."),
+]
+SplitMode = Annotated[
+    Literal["A", "B", "C"], typer.Option("--split-mode", help="A: short units, B: middle, C: long, as GiNZA.")
+]
+Form = Annotated[
+    Literal["surface", "dictionary", "normalized"],
+    typer.Option("--form", help="Of a token: as it stands, 食べる for 食べ, 焼き肉 for 焼肉."),
+]
+Normalize = Annotated[
+    Literal["none", "nfkc"], typer.Option("--normalize", help="nfkc: ｶﾞ and Ａ become ガ and A before the split.")
+]
+UserDictionary = Annotated[
+    Path | None,
+    typer.Option("--user-dictionary", metavar="FILE", help="More words: Sudachi's CSV, or .dic.", show_default=False),
+]
+
 RequireSkill = Annotated[
     bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than EWMA.")
 ]

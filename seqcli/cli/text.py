@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
 
@@ -14,10 +15,7 @@ GROUP = "Text"
 @command("tokenize", group=GROUP, example="seqcli tokenize 猫が好きです")
 def tokenize(
     out: Output,
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts, or - for the lines of standard input.", show_default=False),
-    ] = None,
+    texts: options.Texts = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="PATH", help="A file of one text a line.", show_default=False)
     ] = None,
@@ -30,34 +28,17 @@ def tokenize(
             "--analyze", help="GiNZA's full analysis: upos, reading, head and deprel, entity, bunsetsu, sentence."
         ),
     ] = False,
-    tokenizer: Annotated[
-        Literal["ginza", "char", "whitespace"],
-        typer.Option("--tokenizer", help="ginza: Japanese words; char: characters; whitespace: what stands between."),
-    ] = "ginza",
-    split_mode: Annotated[
-        Literal["A", "B", "C"], typer.Option("--split-mode", help="A: short units, B: middle, C: long, as GiNZA.")
-    ] = "C",
-    form: Annotated[
-        Literal["surface", "dictionary", "normalized"],
-        typer.Option("--form", help="Of a token: as it stands, 食べる for 食べ, 焼き肉 for 焼肉."),
-    ] = "surface",
-    normalize: Annotated[
-        Literal["none", "nfkc"], typer.Option("--normalize", help="nfkc: ｶﾞ and Ａ become ガ and A before the split.")
-    ] = "none",
-    user_dictionary: Annotated[
-        Path | None,
-        typer.Option(
-            "--user-dictionary", metavar="FILE", help="More words: Sudachi's CSV, or .dic.", show_default=False
-        ),
-    ] = None,
-    encoding: Annotated[
-        str, typer.Option("--encoding", help="auto finds UTF-8, ISO-2022-JP, EUC-JP and cp932.")
-    ] = "auto",
+    tokenizer: options.TokenizerKind = "ginza",
+    split_mode: options.SplitMode = "C",
+    form: options.Form = "surface",
+    normalize: options.Normalize = "none",
+    user_dictionary: options.UserDictionary = None,
+    encoding: options.Encoding = "auto",
     on_error: Annotated[
         Literal["mark", "skip", "fail"],
         typer.Option("--on-error", help="What a line does that cannot be decoded: stay with �, go, or stop."),
     ] = "mark",
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the order stays.")] = 1,
+    workers: options.Workers = 1,
     output: Annotated[
         Path | None,
         typer.Option(

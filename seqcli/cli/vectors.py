@@ -46,13 +46,8 @@ RecipeSteps = Annotated[
 @command("embed", group=GROUP, example="seqcli embed 私は焼肉をよく食べる")
 def embed(
     out: Output,
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts, or - for standard input.", show_default=False),
-    ] = None,
-    file: Annotated[
-        str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
-    ] = None,
+    texts: options.Texts = None,
+    file: options.TextFile = None,
     unit: Annotated[
         Literal["word", "char", "text"], typer.Option("--unit", help="A row a token, a character, or an input line.")
     ] = "word",
@@ -60,7 +55,7 @@ def embed(
     lookup: Lookup = "normalized",
     recipe: RecipeSteps = None,
     how: Annotated[bool, typer.Option("--how", help="Add the keys that answered, and how each was found.")] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the order stays.")] = 1,
+    workers: options.Workers = 1,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -70,15 +65,10 @@ def embed(
             show_default=False,
         ),
     ] = None,
-    text_column: Annotated[
-        str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")
-    ] = "text",
+    text_column: options.TextColumn = "text",
     input_format: options.InputFormat = None,
     encoding: options.Encoding = "auto",
-    on_error: Annotated[
-        Literal["mark", "skip", "fail"],
-        typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),
-    ] = "mark",
+    on_error: options.OnError = "mark",
 ) -> None:
     """Turn words, characters or texts into vectors: GiNZA's, your own, or a local BERT's."""
     from seqcli.vectors import embed as room

@@ -1,0 +1,161 @@
+"""The language model: a recurrent network that says how likely each unit is to come next.
+
+With x_t the unit at place t of the text, E the embedding and s_{t-1} the state after all units before::
+
+    v_t       = E[x_t]                                   (e,)
+    o_t, s_t  = encoder(v_t, s_{t-1})                    (h,), see ``core/cells.py``
+    u_t       = P o_t + p                                (e,), where the output weights are tied and e ≠ h; else o_t
+    z_t       = E u_t + b                                (V,), or W u_t + b where they are not tied
+    p(x_{t+1} = i | x_1 … x_t) = softmax(z_t)_i
+
+Tied weights halve the parameters of a large vocabulary (Press & Wolf 2017, arXiv:1608.05859); the projection P keeps
+the embedding, which is what a softmax costs, smaller than the state (Inan et al. 2017, arXiv:1611.01462).
+
+With ``cutoffs`` c_1 < … < c_k the vocabulary, frequent units first, falls into a head [0, c_1) and k clusters, and
+with C the weights of the clusters (Goodman 2001; without the smaller inner sizes of Grave et al. 2017,
+arXiv:1609.04309)::
+
+    p(i)      = softmax([z_head, C u + c])_i                                        i in the head
+    p(i)      = softmax([z_head, C u + c])_{c_1 + j} · softmax(z_cluster j)_{i}     i in cluster j
+
+so that the rare units, most of the vocabulary, cost something only where one of them stands. The regularization is that
+of AWD-LSTM (Merity et al. 2018, arXiv:1708.02182): the same values are dropped at every step of a chunk, whole units
+are left out of the input, and recurrent weights are dropped. ``network.py`` computes the same in NumPy.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; who must not load PyTorch uses network.py
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqcli.core.cells import RecurrentEncoder, State
+from seqcli.core.encoder import EncoderConfig
+from seqcli.generation.config import GeneratorConfig
+
+_EMBEDDING_SPREAD = 0.1
+
+
+class LanguageModel(nn.Module):
+    """Reads units and says how likely each unit is to be the next; the equations stand at the top of the file.
+
+    Arguments:
+        config: its shape. ``EncoderConfig`` checks cell, hidden and layers.
+
+    Tensors: ``embedding.weight`` E ``(V, e)``; ``encoder.layers.…`` as ``cells.RecurrentEncoder`` lists them;
+    ``projection.weight`` P ``(e, h)`` and ``projection.bias`` ``(e,)`` only where the weights are tied and e ≠ h;
+    ``decoder.weight`` W ``(V, h)`` only where they are not tied; ``decoder.bias`` b ``(V,)``; ``clusters.weight`` C
+    ``(k, e or h)`` and ``clusters.bias`` ``(k,)`` only with cutoffs.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding)
+        self.encoder = RecurrentEncoder(EncoderConfig(config.cell, config.embedding, config.hidden, config.layers))
+        self.projection: nn.Linear | None = None
+        if config.tied and config.embedding != config.hidden:
+            self.projection = nn.Linear(config.hidden, config.embedding)
+        self.decoder = _Decoder(config)
+        self.clusters = nn.Linear(config.output, len(config.cutoffs)) if config.cutoffs else None
+        nn.init.uniform_(self.embedding.weight, -_EMBEDDING_SPREAD, _EMBEDDING_SPREAD)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """What is known after each unit, from which the next one is predicted.
+
+        Arguments:
+            tokens: ``(b, t)`` ids.
+            state: after the units before, as an earlier call returned it; zeros if absent.
+
+        Returns:
+            u ``(b, t, e)``, or ``(b, t, h)`` without a projection; and the state, each ``(layers, b, h)``.
+        """
+        rates = self.config
+        x = _locked(self._embed(tokens), rates.input_dropout, active=self.training)  # (b, t, e)
+        ends: list[State] = []
+        for k, layer in enumerate(self.encoder.layers):
+            if k > 0:
+                x = _locked(x, rates.hidden_dropout, active=self.training)
+            begin = None if state is None else tuple(part[k : k + 1].contiguous() for part in state)
+            x, end = self._read(layer, x, begin)  # (b, t, h)
+            ends.append(end)
+        x = _locked(x, rates.output_dropout, active=self.training)
+        if self.projection is not None:
+            x = self.projection(x)  # (b, t, e)
+        return x, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
+
+    def loss(self, known: Tensor, targets: Tensor) -> Tensor:
+        """Mean of -ln p of the units that came next (a scalar).
+
+        Arguments:
+            known: u, ``(b, t, e or h)``, from ``forward``.
+            targets: ``(b, t)`` ids.
+        """
+        return -self.log_probabilities(known, targets).mean()
+
+    def log_probabilities(self, known: Tensor, targets: Tensor) -> Tensor:
+        """Log probabilities (natural) of the units that came next, ``(b, t)`` float32. Arguments as for ``loss``."""
+        u, y = known.flatten(0, 1), targets.flatten()  # (n, e or h), (n,)
+        (start, end), *clusters = self.config.bounds
+        logits = self._logits(u, start, end)  # (n, c_1)
+        if self.clusters is None:
+            return -functional.cross_entropy(logits, y, reduction="none").view_as(targets)
+        logits = torch.cat([logits, self.clusters(u).float()], dim=1)  # (n, c_1 + k)
+        choice = y.clone()
+        for j, (start, end) in enumerate(clusters):
+            choice[(y >= start) & (y < end)] = clusters[0][0] + j
+        found = -functional.cross_entropy(logits, choice, reduction="none")  # (n,)
+        for start, end in clusters:
+            inside = ((y >= start) & (y < end)).nonzero()[:, 0]  # (m,)
+            if len(inside):
+                of_cluster = functional.cross_entropy(
+                    self._logits(u[inside], start, end), y[inside] - start, reduction="none"
+                )
+                found = found.index_add(0, inside, -of_cluster)
+        return found.view_as(targets)
+
+    def _logits(self, u: Tensor, start: int, end: int) -> Tensor:
+        """The logits z of the ids from ``start`` to ``end``, ``(n, end - start)``, float32: a sum of exponentials needs it."""
+        weight = self.embedding.weight if self.decoder.weight is None else self.decoder.weight
+        return functional.linear(u, weight[start:end], self.decoder.bias[start:end]).float()
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """E of the tokens, ``(b, t, e)``; a unit that is left out is zero wherever it stands in the chunk."""
+        found: Tensor = self.embedding(tokens)
+        rate = self.config.word_dropout
+        if not self.training or not rate:
+            return found
+        kept = torch.bernoulli(torch.full((self.config.vocabulary, 1), 1 - rate, device=found.device)) / (1 - rate)
+        return found * functional.embedding(tokens, kept)
+
+    def _read(self, layer: nn.Module, x: Tensor, begin: State | None) -> tuple[Tensor, State]:
+        """One layer over a chunk, with some of its recurrent weights dropped in training."""
+        state = begin[0] if begin is not None and len(begin) == 1 else begin  # PyTorch wants a bare h without a cell
+        if self.training and self.config.weight_dropout:
+            weight = layer.get_parameter("weight_hh_l0")
+            dropped = {"weight_hh_l0": functional.dropout(weight, self.config.weight_dropout)}
+            x, end = torch.func.functional_call(layer, dropped, (x, state))
+        else:
+            x, end = layer(x, state)
+        return x, end if isinstance(end, tuple) else (end,)
+
+
+class _Decoder(nn.Module):
+    """What the output has for itself: a bias for each unit, and weights where they are not the embedding's."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(config.vocabulary))
+        self.weight: nn.Parameter | None = None
+        if not config.tied:
+            self.weight = nn.Parameter(torch.empty(config.vocabulary, config.hidden))
+            nn.init.uniform_(self.weight, -_EMBEDDING_SPREAD, _EMBEDDING_SPREAD)
+
+
+def _locked(x: Tensor, rate: float, *, active: bool) -> Tensor:
+    """Dropout of ``(b, t, f)`` that drops the same features at every step of a row."""
+    if not active or not rate:
+        return x
+    kept = torch.bernoulli(torch.full((x.shape[0], 1, x.shape[2]), 1 - rate, device=x.device)) / (1 - rate)
+    return x * kept.to(x.dtype)

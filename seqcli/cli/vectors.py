@@ -71,6 +71,7 @@ def embed(
     on_error: options.OnError = "mark",
 ) -> None:
     """Turn words, characters or texts into vectors: GiNZA's, your own, or a local BERT's."""
+    from seqcli.core.texts import items
     from seqcli.vectors import embed as room
 
     _prepare(out, model)
@@ -81,7 +82,7 @@ def embed(
         "encoding": encoding,
         "on_error": on_error,
     }
-    source, tally = room.items(texts or [], file, **reading), room.Tally()
+    source, tally = items(texts or [], file, **reading), room.Tally()
     if output is not None:
         work = room.to_file(
             request, source, output, room.identity(request, texts or [], file, **reading), tally, workers=workers

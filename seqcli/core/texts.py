@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from seqcli.core.lines import BadLineError, Lines
-from seqcli.core.rows import OnError
-from seqcli.errors import UsageError
+from seqcli.core.rows import FORMATS, OnError, read_table
+from seqcli.core.rows import text as text_of
+from seqcli.errors import InputError, UsageError
+
+_ROWS = 500  # rows that are worked on together, and
+_CHARACTERS = 20_000  # their characters in all: what is in memory at once
 
 
 class Text(NamedTuple):
@@ -17,6 +21,88 @@ class Text(NamedTuple):
 
     number: int
     text: str
+
+
+class Item(NamedTuple):
+    """One row of the input.
+
+    Arguments:
+        text: what is worked on.
+        columns: of a table, to be kept; None for plain text.
+        error: why it cannot be used.
+    """
+
+    text: str
+    columns: dict[str, object] | None = None
+    error: InputError | None = None
+
+
+def items(
+    texts: Sequence[str], file: str | None, *, input_format: str | None = None, column: str = "text",
+    encoding: str = "auto", on_error: OnError = "mark",
+) -> Iterator[Item]:  # fmt: skip
+    """The rows of the input: the arguments themselves, a file of lines, or a table with a column of text.
+
+    Arguments:
+        texts: the arguments; one ``-`` alone is standard input.
+        file: a path, instead of them.
+        input_format: of a table; by the suffix otherwise, and text with any other suffix.
+        column: the text of a table.
+        encoding: of the file.
+        on_error: a bad row is yielded with its error, unless this is ``fail``.
+    """
+    if (file is None) == (not texts):
+        what = "no text" if file is None else "both arguments and --file"
+        raise UsageError("TEXT", what, "give texts, --file PATH, or - for standard input")
+    if file is None and list(texts) != ["-"]:
+        return iter([Item(_repaired(text)) for text in texts])
+    source = file or "-"
+    suffix = Path(source.removesuffix(".gz")).suffix.lower().removeprefix(".")
+    if input_format is None and suffix not in (*FORMATS, "ndjson"):
+        return _lines(Lines(source, encoding), on_error)
+    return _table(source, input_format, column, encoding, on_error)
+
+
+def _lines(lines: Lines, on_error: OnError) -> Iterator[Item]:
+    while True:
+        try:
+            yield Item(next(lines).removesuffix("\n"))
+        except StopIteration:
+            return
+        except BadLineError as bad:
+            if on_error == "fail":
+                raise
+            yield Item("", None, bad)
+
+
+def _table(source: str, kind: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
+    table = read_table(source, input_format=kind, encoding=encoding, on_error="fail" if on_error == "fail" else "mark")
+    table.require(column, "--text-column")
+    for row in table:
+        error = row.error
+        text = ""
+        if error is None:
+            try:
+                text = text_of(row, column)
+            except InputError as bad:
+                if on_error == "fail":
+                    raise
+                error = bad
+        yield Item(text, row.values, error)
+
+
+def batches(source: Iterable[Item], rows: int = _ROWS) -> Iterator[list[Item]]:
+    """Items together, at most ``rows`` and so many that a batch stays small whatever the texts are."""
+    batch: list[Item] = []
+    size = 0
+    for item in source:
+        batch.append(item)
+        size += len(item.text)
+        if len(batch) == rows or size >= _CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class Texts(Iterator[Text]):
@@ -56,7 +142,7 @@ class Texts(Iterator[Text]):
     def __next__(self) -> Text:
         if self._lines is None:
             number, word = next(self._words)
-            return Text(number, word.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+            return Text(number, _repaired(word))
         while True:
             try:
                 line = next(self._lines)
@@ -77,6 +163,11 @@ class Texts(Iterator[Text]):
             return ""
         done = "left out" if self._on_error == "skip" else "with � for what could not be read"
         return f"{self.bad} line{'s'[: self.bad - 1]} {done}; the first: {self._first}"
+
+
+def _repaired(word: str) -> str:
+    """An argument of the command, with ``�`` for the bytes that are not UTF-8."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class _Lines(Lines):

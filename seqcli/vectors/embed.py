@@ -9,37 +9,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from seqcli.core import bulk, files
-from seqcli.core.lines import BadLineError, Lines
-from seqcli.core.rows import FORMATS, OnError, read_table
-from seqcli.core.rows import text as text_of
+from seqcli.core.rows import OnError
+from seqcli.core.texts import Item, batches
 from seqcli.core.word_vectors import Found, Lookup, open_vectors, postprocess
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import UsageError
 from seqcli.results import Progress, Record
 from seqcli.vectors import parts as output
 from seqcli.vectors.similar import HF, single
 from seqcli.vectors.texts import Recipe, TextVectors
-
-_ROWS = 500  # input rows worked on together, and
-_CHARACTERS = 20_000  # their characters in all: what is in memory at once
-
-
-class Item(NamedTuple):
-    """One row of the input.
-
-    Arguments:
-        text: what becomes vectors.
-        columns: of a table, to be kept; None for plain text.
-        error: why it cannot be used.
-    """
-
-    text: str
-    columns: dict[str, object] | None = None
-    error: InputError | None = None
 
 
 @dataclass(frozen=True)
@@ -123,60 +105,6 @@ def rows(request: Request) -> Rows:
     return (_Words if request.unit == "word" else _Characters)(lookup, request)
 
 
-def items(
-    texts: Sequence[str], file: str | None, *, input_format: str | None = None, column: str = "text",
-    encoding: str = "auto", on_error: OnError = "mark",
-) -> Iterator[Item]:  # fmt: skip
-    """The rows of the input: the arguments themselves, a file of lines, or a table with a column of text.
-
-    Arguments:
-        texts: the arguments; one ``-`` alone is standard input.
-        file: a path, instead of them.
-        input_format: of a table; by the suffix otherwise, and text with any other suffix.
-        column: the text of a table.
-        encoding: of the file.
-        on_error: a bad row is yielded with its error, unless this is ``fail``.
-    """
-    if (file is None) == (not texts):
-        what = "no text" if file is None else "both arguments and --file"
-        raise UsageError("TEXT", what, "give texts, --file PATH, or - for standard input")
-    if file is None and list(texts) != ["-"]:
-        return iter([Item(text) for text in texts])
-    source = file or "-"
-    suffix = Path(source.removesuffix(".gz")).suffix.lower().removeprefix(".")
-    if input_format is None and suffix not in (*FORMATS, "ndjson"):
-        return _lines(Lines(source, encoding), on_error)
-    return _table(source, input_format, column, encoding, on_error)
-
-
-def _lines(lines: Lines, on_error: OnError) -> Iterator[Item]:
-    while True:
-        try:
-            yield Item(next(lines).removesuffix("\n"))
-        except StopIteration:
-            return
-        except BadLineError as bad:
-            if on_error == "fail":
-                raise
-            yield Item("", None, bad)
-
-
-def _table(source: str, kind: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
-    table = read_table(source, input_format=kind, encoding=encoding, on_error="fail" if on_error == "fail" else "mark")
-    table.require(column, "--text-column")
-    for row in table:
-        error = row.error
-        text = ""
-        if error is None:
-            try:
-                text = text_of(row, column)
-            except InputError as bad:
-                if on_error == "fail":
-                    raise
-                error = bad
-        yield Item(text, row.values, error)
-
-
 def stream(
     request: Request, source: Iterable[Item], tally: Tally, *, workers: int = 1, even: bool = False
 ) -> Iterator[Record]:
@@ -203,20 +131,6 @@ def stream(
 def _batch(request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
     tally = Tally()
     return rows(request).records(items, tally), tally
-
-
-def batches(source: Iterable[Item]) -> Iterator[list[Item]]:
-    """Items together, so many that a batch stays small whatever the texts are."""
-    batch: list[Item] = []
-    size = 0
-    for item in source:
-        batch.append(item)
-        size += len(item.text)
-        if len(batch) == _ROWS or size >= _CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def to_file(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqcli.core.texts import items
 from seqcli.errors import MachineError, ModelError, UsageError
 from seqcli.vectors import embed, similar
 from seqcli.vectors.contextual import Contextual
@@ -74,10 +75,10 @@ def test_what_is_missing_is_said(bert: Path, tmp_path: Path, monkeypatch: pytest
 
 def test_a_network_embeds_rows_and_searches_lines(bert: Path, tmp_path: Path) -> None:
     request = Request(unit="text", model=f"hf:{bert}")
-    found = list(embed.stream(request, embed.items(["猫 の 好 き", ""], None), Tally()))
+    found = list(embed.stream(request, items(["猫 の 好 き", ""], None), Tally()))
     assert [len(record["vector"]) for record in found] == [8, 8]
     assert any(found[0]["vector"]) and not any(found[1]["vector"])
-    pieces = list(embed.stream(Request(model=f"hf:{bert}"), embed.items(["猫 犬"], None), Tally()))
+    pieces = list(embed.stream(Request(model=f"hf:{bert}"), items(["猫 犬"], None), Tally()))
     assert [record["token"] for record in pieces] == ["猫", "犬"]
     (tmp_path / "lines.txt").write_text("犬 も\n猫 の 好 き\n", encoding="utf-8")
     asked = similar.Request(("猫 の 好 き",), within=str(tmp_path / "lines.txt"), model=f"hf:{bert}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqcli.core.texts import items
 from seqcli.core.vector_files import VectorFile
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.word_vectors import Lookup, open_vectors
@@ -39,7 +40,7 @@ def lookup(ginza: VectorStore) -> Lookup:
 
 
 def records(request: Request, *texts: str, file: Path | None = None, **how: Any) -> list[dict[str, Any]]:
-    source = embed.items(texts, None if file is None else str(file), on_error=request.on_error, **how)
+    source = items(texts, None if file is None else str(file), on_error=request.on_error, **how)
     return [dict(record) for record in embed.stream(request, source, Tally())]
 
 
@@ -176,7 +177,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def written(corpus: Path, path: Path, request: Request, stop_after: int | None = None) -> int | None:
-    work = embed.to_file(request, embed.items([], str(corpus)), path, embed.identity(request, [], str(corpus)), Tally())
+    work = embed.to_file(request, items([], str(corpus)), path, embed.identity(request, [], str(corpus)), Tally())
     if stop_after is None:
         return finish(work)
     for _ in range(stop_after):
@@ -211,10 +212,7 @@ def test_processes_change_nothing(ginza: VectorStore, corpus: Path, tmp_path: Pa
     for workers in (1, 2):
         tallies.append(Tally())
         path = tmp_path / f"{workers}.npy"
-        assert (
-            finish(embed.to_file(request, embed.items([], str(corpus)), path, None, tallies[-1], workers=workers))
-            == 601
-        )
+        assert finish(embed.to_file(request, items([], str(corpus)), path, None, tallies[-1], workers=workers)) == 601
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
     assert tallies[0] == tallies[1]
 

@@ -1,0 +1,148 @@
+"""All that rebuilds a classifier, and nothing that needs PyTorch to be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+from seqcli.core.encoder import CellName
+from seqcli.errors import ModelError
+
+FEATURES: Final = 1  # raise it whenever encoding.Features makes other numbers of the same text
+
+UNKNOWN: Final = 0  # the id of a word or a character that training did not see; of characters, 0 is padding
+PADDING: Final = 0
+UNKNOWN_CHARACTER: Final = 1
+
+Vectors = Literal["ginza", "none", "own"]
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The shape of a classifier and how its texts are cut; JSON holds it as it stands.
+
+    Arguments:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        hidden: units of each layer and direction.
+        layers: layers on top of each other.
+        bidirectional: whether a second encoder reads each text from its end.
+        members: networks that differ in their random numbers only; their log probabilities are averaged.
+        vectors: where the frozen word vectors come from: ``ginza``, ``none``, or ``own``: kept in the model folder.
+        vector_size: numbers in such a vector; 0 with ``none``.
+        word_size: numbers in the trained vector of a word.
+        character_embedding: numbers in the trained vector of a character, from which the convolution makes
+        character_size: numbers that say how a word is spelt.
+        max_tokens: tokens of a text that the networks read.
+        max_characters: characters of a token that the convolution reads.
+        dropout: share of the pooled values that are dropped in training, in [0, 1).
+        input_dropout: the same of what goes into the encoder.
+        word_dropout: share of the words whose trained vector is that of an unknown one, in training.
+        tokenizer: the recipe of ``core.tokens.Tokenizer``.
+        fusion: weight of the linear model in the answer, from 0 (none) to 1.
+        temperature: what the log probabilities are divided by at the end.
+        features: the version of the encoding that the weights were trained with.
+    """
+
+    cell: CellName = "lstm"
+    hidden: int = 128
+    layers: int = 1
+    bidirectional: bool = True
+    members: int = 3
+    vectors: Vectors = "ginza"
+    vector_size: int = 300
+    word_size: int = 64
+    character_embedding: int = 32
+    character_size: int = 64
+    max_tokens: int = 256
+    max_characters: int = 12
+    dropout: float = 0.5
+    input_dropout: float = 0.3
+    word_dropout: float = 0.1
+    tokenizer: Mapping[str, Any] = field(default_factory=dict)
+    fusion: float = 0.0
+    temperature: float = 1.0
+    features: int = FEATURES
+
+    @property
+    def input_size(self) -> int:
+        """Numbers that describe one token."""
+        return self.vector_size + self.word_size + self.character_size
+
+    @property
+    def output_size(self) -> int:
+        """Numbers that the encoder gives for one token."""
+        return self.hidden * (2 if self.bidirectional else 1)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], where: str = "config.json") -> ClassifierConfig:
+        """Reads what ``dataclasses.asdict`` gave; unknown keys are left alone.
+
+        Raises:
+            ModelError: a value is missing, of another type or out of range, or the features are of another version.
+        """
+        known = {one.name: values.get(one.name) for one in fields(cls)}
+        for name, low, high in (
+            ("hidden", 1, 4096), ("layers", 1, 64), ("members", 1, 256), ("vector_size", 0, 65536),
+            ("word_size", 1, 4096), ("character_embedding", 1, 4096), ("character_size", 1, 4096),
+            ("max_tokens", 1, 1 << 20), ("max_characters", 1, 4096), ("features", 1, 1 << 30),
+        ):  # fmt: skip
+            value = known[name]
+            if type(value) is not int or not low <= value <= high:
+                raise ModelError(where, f"{name!r} is {str(value)[:60]!r}, not a whole number from {low} to {high}")
+        for name, high in (("dropout", 1), ("input_dropout", 1), ("word_dropout", 1), ("fusion", 1)):
+            _check_number(where, name, known[name], 0, high)
+        _check_number(where, "temperature", known["temperature"], 1e-3, 1e3)
+        for name, choices in (("cell", ("rnn", "gru", "lstm")), ("vectors", ("ginza", "none", "own"))):
+            if known[name] not in choices:
+                raise ModelError(where, f"{name!r} is {str(known[name])[:60]!r}, not one of {', '.join(choices)}")
+        if type(known["bidirectional"]) is not bool:
+            raise ModelError(where, f"'bidirectional' is {str(known['bidirectional'])[:60]!r}, not true or false")
+        if not isinstance(known["tokenizer"], dict):
+            raise ModelError(where, f"'tokenizer' is {str(known['tokenizer'])[:60]!r}, not a tokenizer's recipe")
+        if known["features"] != FEATURES:
+            what = f"made with inputs of version {known['features']}; this seqcli makes version {FEATURES}"
+            raise ModelError(where, what, "train it again")
+        return cls(**known)  # type: ignore[arg-type]  # every value was looked at above
+
+
+def _check_number(where: str, name: str, value: object, low: float, high: float) -> None:
+    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]  # the type stands first
+        raise ModelError(where, f"{name!r} is {str(value)[:60]!r}, not a number from {low} to {high}")
+
+
+def prefix(member: int) -> str:
+    """What stands before the names of a member's tensors."""
+    return f"member.{member}." if member else ""
+
+
+def shapes(config: ClassifierConfig, words: int, characters: int, labels: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of the networks; ``model.py`` says what they are.
+
+    Arguments:
+        config: the shape of the networks.
+        words: entries of ``vocab.json``, the unknown word included.
+        characters: entries of ``characters.json``, padding and the unknown character included.
+        labels: entries of ``labels.json``.
+    """
+    one: dict[str, tuple[int, ...]] = {
+        "words.weight": (words, config.word_size),
+        "characters.weight": (characters, config.character_embedding),
+        "convolution.weight": (config.character_size, 3 * config.character_embedding),
+        "convolution.bias": (config.character_size,),
+        "attention.weight": (config.output_size, config.output_size),
+        "attention.bias": (config.output_size,),
+        "query": (config.output_size,),
+        "output.weight": (labels, 2 * config.output_size),
+        "output.bias": (labels,),
+        "prior": (labels,),
+    }
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}[config.cell] * config.hidden
+    for encoder in ("encoder", "encoder_reverse")[: 2 if config.bidirectional else 1]:
+        for k in range(config.layers):
+            layer = f"{encoder}.layers.{k}."
+            inputs = config.input_size if k == 0 else config.hidden
+            one[f"{layer}weight_ih_l0"], one[f"{layer}weight_hh_l0"] = (gates, inputs), (gates, config.hidden)
+            one[f"{layer}bias_ih_l0"] = one[f"{layer}bias_hh_l0"] = (gates,)
+    return {prefix(k) + name: shape for k in range(config.members) for name, shape in one.items()}

@@ -1,0 +1,112 @@
+"""The classifier: a recurrent network that reads a text from both ends and says how probable each label is.
+
+A token enters as three things side by side: a frozen vector (ja_ginza's, found by normalized form), a convolution over
+its characters (Kim et al. 2016, arXiv:1508.06615, with one width), and a trained vector of the word as it is written:
+
+    c      = max over i of relu(W [k_{i-1}; k_i; k_{i+1}] + b)        how it is spelt, k: vectors of characters
+    x_t    = [frozen_t; c_t; word_t]
+    h_t    = [encoder(x_1 … x_t); encoder_reverse(x_T … x_t)]         what was read up to here, from both sides
+    e_t    = query · tanh(A h_t + a),   α = softmax(e)                attention (Yang et al. 2016)
+    logits = O [Σ α_t h_t; max over t of h_t] + o
+
+Padding changes nothing: the second encoder reads each row turned round at its own length, so that both meet the padding
+only behind the last real token. A text without tokens gets the shares of the labels in training. ``network.py``
+computes the same in NumPy.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; who must not load PyTorch uses network.py
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqcli.classification.config import PADDING, UNKNOWN, ClassifierConfig
+from seqcli.classification.encoding import Batch
+from seqcli.core.cells import RecurrentEncoder
+from seqcli.core.encoder import EncoderConfig
+
+
+@dataclass(frozen=True, eq=False)
+class TensorBatch:
+    """A ``Batch`` as tensors on a device; the same fields."""
+
+    vectors: Tensor
+    words: Tensor
+    characters: Tensor
+    tokens: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch, device: torch.device | str = "cpu") -> TensorBatch:
+        """Moves a batch to a device."""
+        arrays = (batch.vectors, batch.words, batch.characters, batch.tokens, batch.lengths)
+        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+class Classifier(nn.Module):
+    """One member of the ensemble.
+
+    Arguments:
+        config: its shape. ``EncoderConfig`` checks cell, hidden, layers and dropout.
+        words: entries of the vocabulary.
+        characters: the same of characters.
+        prior: the shares of the labels in training, ``(c,)``.
+    """
+
+    prior: Tensor
+
+    def __init__(self, config: ClassifierConfig, words: int, characters: int, prior: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.words = nn.Embedding(words, config.word_size)
+        self.characters = nn.Embedding(characters, config.character_embedding, padding_idx=PADDING)
+        self.convolution = nn.Linear(3 * config.character_embedding, config.character_size)
+        shape = EncoderConfig(config.cell, config.input_size, config.hidden, config.layers, config.dropout)
+        self.encoder = RecurrentEncoder(shape)
+        self.encoder_reverse = RecurrentEncoder(shape) if config.bidirectional else None
+        self.attention = nn.Linear(config.output_size, config.output_size)
+        self.query = nn.Parameter(torch.zeros(config.output_size))
+        self.output = nn.Linear(2 * config.output_size, len(prior))
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("prior", prior)
+        nn.init.normal_(self.words.weight, std=0.5)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """Logits ``(b, c)`` and attention ``(b, t)``, which is 0 at the padding."""
+        h, mask = self.read(batch)  # (b, t, h), (b, t)
+        scores = torch.tanh(self.attention(h)) @ self.query  # (b, t)
+        attention = torch.softmax(scores.masked_fill(~mask, -1e30), dim=1) * mask
+        context = (attention[:, None] @ h)[:, 0]  # (b, h)
+        highest = h.masked_fill(~mask[..., None], -1.0).amax(dim=1)  # h lies between -1 and 1
+        logits = self.output(self.dropout(torch.cat([context, highest], dim=1)))  # (b, c)
+        return torch.where(batch.lengths[:, None] > 0, logits, self.prior.log()), attention
+
+    def read(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        """What the encoders make of each token, ``(b, t, h)``, and which are real, ``(b, t)``."""
+        steps = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
+        mask = steps < batch.lengths[:, None]  # (b, t)
+        known = torch.cat([batch.vectors, self.spelling(batch.characters)], dim=1)  # (u, f - word_size)
+        words = batch.words[batch.tokens]  # (b, t)
+        if self.training and self.config.word_dropout:
+            words = words.masked_fill(torch.rand(words.shape, device=words.device) < self.config.word_dropout, UNKNOWN)
+        x = torch.cat([known[batch.tokens], self.words(words)], dim=2)  # (b, t, f)
+        x = self.input_dropout(x)
+        forwards, _ = self.encoder(x)  # (b, t, hidden)
+        if self.encoder_reverse is None:
+            return forwards, mask
+        turned = torch.where(mask, batch.lengths[:, None] - 1 - steps, steps)[..., None]  # (b, t, 1), its own inverse
+        backwards, _ = self.encoder_reverse(x.gather(1, turned.expand_as(x)))
+        backwards = backwards.gather(1, turned.expand_as(backwards))
+        return torch.cat([forwards, backwards], dim=2), mask
+
+    def spelling(self, characters: Tensor) -> Tensor:
+        """How words are spelt, ``(u, character_size)``, from ``(u, L)`` character ids."""
+        k = functional.pad(self.characters(characters), (0, 0, 1, 1))  # (u, L + 2, e)
+        windows = torch.cat([k[:, :-2], k[:, 1:-1], k[:, 2:]], dim=2)  # (u, L, 3 e)
+        found = torch.relu(self.convolution(windows)) * (characters != PADDING)[..., None]
+        return found.amax(dim=1)

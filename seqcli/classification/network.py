@@ -1,0 +1,110 @@
+"""The classifier at prediction time, in NumPy: ``model.py`` holds the equations and trains them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.classification.config import PADDING, ClassifierConfig, prefix
+from seqcli.classification.encoding import Batch, Floats, Ints
+from seqcli.core.encoder import Encoder
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One network; the tensors are called as in ``model.Classifier``."""
+
+    config: ClassifierConfig
+    words: Floats
+    spelling: tuple[Floats, Floats, Floats]  # what a character adds as the one before, at and after a place: (C, s)
+    spelling_bias: Floats
+    encoder: Encoder
+    encoder_reverse: Encoder | None
+    attention: tuple[Floats, Floats]
+    query: Floats
+    output: tuple[Floats, Floats]
+    prior: Floats
+
+    @classmethod
+    def from_tensors(cls, config: ClassifierConfig, tensors: Mapping[str, Floats], start: str) -> Member:
+        """Reads a member whose tensors' names begin with ``start``."""
+        own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+        weights = np.split(own["convolution.weight"], 3, axis=1)
+        before, at, after = (own["characters.weight"] @ part.T for part in weights)
+        return cls(
+            config, own["words.weight"], (before, at, after), own["convolution.bias"],
+            Encoder.from_tensors(own, "encoder.", config.cell),
+            Encoder.from_tensors(own, "encoder_reverse.", config.cell) if config.bidirectional else None,
+            (own["attention.weight"], own["attention.bias"]), own["query"],
+            (own["output.weight"], own["output.bias"]), own["prior"],
+        )  # fmt: skip
+
+    def forward(self, batch: Batch) -> tuple[Floats, Floats]:
+        """Logits ``(b, c)`` and attention ``(b, t)``, which is 0 at the padding."""
+        h, mask = self._read(batch)  # (b, t, h), (b, t)
+        weight, bias = self.attention
+        scores = np.where(mask, np.tanh(h @ weight.T + bias) @ self.query, np.float32(-1e30))  # (b, t)
+        attention = np.exp(scores - scores.max(axis=1, keepdims=True)) * mask
+        attention /= np.maximum(attention.sum(axis=1, keepdims=True), np.float32(1e-30))
+        context = (attention[:, None] @ h)[:, 0]  # (b, h)
+        highest = np.where(mask[..., None], h, np.float32(-1)).max(axis=1)
+        weight, bias = self.output
+        logits = np.concatenate([context, highest], axis=1) @ weight.T + bias  # (b, c)
+        return np.where(batch.lengths[:, None] > 0, logits, np.log(self.prior)), attention
+
+    def _read(self, batch: Batch) -> tuple[Floats, Bools]:
+        steps = np.arange(batch.tokens.shape[1])
+        mask = steps < batch.lengths[:, None]
+        parts = [batch.vectors, self._spelling(batch.characters), self.words[batch.words]]
+        x = np.concatenate(parts, axis=1)[batch.tokens]  # (b, t, f)
+        lengths = np.maximum(batch.lengths, 1)
+        forwards, _ = self.encoder.forward(x, lengths=lengths)
+        if self.encoder_reverse is None:
+            return forwards, mask
+        turned = np.where(mask, batch.lengths[:, None] - 1 - steps, steps)[..., None]  # (b, t, 1)
+        backwards, _ = self.encoder_reverse.forward(np.take_along_axis(x, turned, axis=1), lengths=lengths)
+        return np.concatenate([forwards, np.take_along_axis(backwards, turned, axis=1)], axis=2), mask
+
+    def _spelling(self, characters: Ints) -> Floats:
+        before, at, after = self.spelling
+        sums = at[characters] + self.spelling_bias  # (u, L, s)
+        sums[:, 1:] += before[characters[:, :-1]]
+        sums[:, :-1] += after[characters[:, 1:]]
+        found: Floats = (np.maximum(sums, 0) * (characters != PADDING)[..., None]).max(axis=1)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """All members together."""
+
+    members: tuple[Member, ...]
+
+    @classmethod
+    def from_tensors(cls, config: ClassifierConfig, tensors: Mapping[str, Floats]) -> Network:
+        """Reads the members from a checkpoint's tensors."""
+        own = {name: value for name, value in tensors.items() if not name.startswith("member.")}
+        rest = [Member.from_tensors(config, tensors, prefix(k)) for k in range(1, config.members)]
+        return cls((Member.from_tensors(config, own, ""), *rest))
+
+    def log_probabilities(self, batch: Batch) -> Floats:
+        """Natural logarithms of the labels' probabilities, ``(b, c)``: the mean of the members', made to sum to 1."""
+        return self.forward(batch)[0]
+
+    def forward(self, batch: Batch) -> tuple[Floats, Floats]:
+        """Log probabilities ``(b, c)``, and the members' mean attention ``(b, t)``."""
+        pairs = [member.forward(batch) for member in self.members]
+        mean = np.mean([log_softmax(logits) for logits, _ in pairs], axis=0)
+        return log_softmax(mean), np.mean([attention for _, attention in pairs], axis=0)
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """log(exp(logits) / Σ exp(logits)) over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    out: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return out

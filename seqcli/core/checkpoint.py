@@ -99,7 +99,8 @@ class Manifest:
 
     ``kind`` is one word (``forecaster``); ``created`` an ISO time; ``command`` what was typed; ``data`` holds at
     least ``fingerprint`` and the span that was seen; ``metrics`` the records of the training report, baselines
-    included. ``id`` names these weights with this config; ``digests`` holds the SHA-256 of each tensor file.
+    included. ``id`` names these weights with this config; ``digests`` holds the SHA-256 of each file
+    that is not JSON.
     Both are filled in by :func:`save`.
     """
 
@@ -157,19 +158,21 @@ def save(
     card: str = "",
     documents: Mapping[str, Any] | None = None,
     extra_tensors: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    blobs: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> Manifest:
     """Write a model folder, whole or not at all, and return its manifest with ``id`` and ``digests`` filled in.
 
     ``documents`` are further JSON files (``{"labels.json": [...]}``), ``extra_tensors`` further safetensors files
-    (``{"linear.safetensors": {...}}``). With ``overwrite`` the model at ``path`` is replaced, its ``resume/`` with it;
+    (``{"linear.safetensors": {...}}``), ``blobs`` files of another library's own format
+    (``{"tokenizer.model": b"..."}``). With ``overwrite`` the model at ``path`` is replaced, its ``resume/`` with it;
     files there that no model has, such as a journal, are kept.
     Raises ModelError when ``path`` holds something and ``overwrite`` is false, MachineError on a full disk.
     """
     import hashlib  # 10 ms that ``info`` need not pay
 
     weights = {"model.safetensors": tensors, **(extra_tensors or {})}
-    packed = {name: dump_tensors(value) for name, value in weights.items()}
+    packed = {name: dump_tensors(value) for name, value in weights.items()} | dict(blobs or {})
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
     identity = _identity(config, digests)
     versions = _versions() | dict(manifest.versions)
@@ -271,6 +274,24 @@ def load_list(path: Path, name: str) -> list[str]:
 def load_history(path: Path) -> list[dict[str, Any]]:
     """Read ``history.jsonl``, a dict an epoch. Raises ModelError."""
     return read_json_lines(ModelFolder(path).history)
+
+
+def load_bytes(path: Path, name: str, *, digests: Mapping[str, str] | None = None) -> bytes:
+    """Read a file of another library's format, such as ``tokenizer.model``, after its digest was checked.
+
+    ``digests`` are those of the manifest, where the caller has read it. Raises ModelError.
+    """
+    import hashlib  # 10 ms that ``info`` need not pay
+
+    file = _inside(path, name)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelError(str(file), f"cannot be read ({error.strerror})", HINT) from error
+    wanted = (peek(path).digests if digests is None else digests).get(name)
+    if hashlib.sha256(data).hexdigest() != wanted:
+        raise ModelError(str(file), "is not the file that was saved with this model", HINT)
+    return data
 
 
 def load_tensors(

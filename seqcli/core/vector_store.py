@@ -27,6 +27,7 @@ FORMAT = 1
 REMOVED = 3  # dominant directions that all-but-the-top takes away
 
 _BLOCK = 16_384  # rows worked on at once
+_READ = 1 << 22  # bytes read at once of a table that is searched
 _HEADER = 128  # bytes before the numbers in an .npy file of two dimensions
 _BUILD_WAIT = 1800.0  # seconds; another process may be converting gigabytes
 _TABLES = ("vectors", "norms", "offsets", "rows", "ranks", "owners", "settled", "top")
@@ -82,6 +83,7 @@ class VectorStore:
 
     def __init__(self, path: Path, about: Description) -> None:
         self.about = about
+        self._path = path
         loaded = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _TABLES}
         # Plain views: slicing a memmap object costs ten times as much.
         self.vectors, self.norms, self._offsets, self._rows, self._ranks, self._owners, self._settled, top = (
@@ -105,6 +107,21 @@ class VectorStore:
 
     def __len__(self) -> int:
         return self.about.rows
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows in their order, some at a time ``(some, dim)``; a block holds until the next one is asked for.
+
+        They are read into one small buffer. To look at all of them through the map would cost more (a page fault for
+        every few pages, and memory for all pages), since the buffer stays in the processor's cache.
+        """
+        buffer = np.empty((max(1, _READ // (4 * self.about.dim)), self.about.dim), dtype="<f4")
+        with (self._path / "vectors.npy").open("rb") as file:
+            file.seek(_HEADER)
+            for start in range(0, len(self), len(buffer)):
+                block = buffer[: len(self) - start]
+                if file.readinto(block.data) != block.nbytes:
+                    raise ModelError(str(self._path), "ended while it was read", f"remove {self._path}, and try again")
+                yield block
 
     def __contains__(self, key: str) -> bool:
         return self.row(key) is not None

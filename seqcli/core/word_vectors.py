@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import json
 import math
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -155,20 +156,20 @@ def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
 
 
 def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
-    import hashlib
-
-    from seqcli.core.lines import nearest
-    from seqcli.core.vector_files import VectorFile
-
     try:
         status = path.stat()
     except OSError:
+        from seqcli.core.lines import nearest
+
         close = nearest(str(path), ["ginza"])
         hint = f"did you mean {close}?" if close else "ginza, a model folder, or a file such as cc.ja.300.vec"
         raise InputError(f"--model {path}", "no such file, folder or model", hint) from None
-    identity = hashlib.sha256(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode()).hexdigest()[:16]
+    # Not hashlib: it loads OpenSSL, which takes longer than to open the table.
+    identity = f"{zlib.crc32(bytes(path.resolve())):08x}-{status.st_size:x}-{status.st_mtime_ns:x}"
 
     def build(folder: Path) -> None:
+        from seqcli.core.vector_files import VectorFile
+
         file = VectorFile(path)
         blocks = file.blocks()
         first = next(blocks)

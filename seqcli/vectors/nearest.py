@@ -1,10 +1,9 @@
-"""The nearest words, characters or lines: exact cosines over a memory-mapped matrix, in plain NumPy."""
+"""The nearest words, characters or lines: exact cosines over a matrix that is read block by block, in plain NumPy."""
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from seqcli.core.word_vectors import Lookup, is_chinese, postprocess, spellings
 from seqcli.errors import InputError
 from seqcli.vectors.texts import unit
 
-_BLOCK = 65_536  # rows compared at once
 _SAID = 20  # notes and failures kept of many queries
 _SPELT = 3  # unknown words that are compared with all keys, which takes tenths of a second each
 _DRAWN = 50  # queries kept for a picture; nobody could read more
@@ -27,7 +25,7 @@ Process = Callable[[np.ndarray], np.ndarray]
 
 
 def search(
-    vectors: np.ndarray,
+    blocks: Iterable[np.ndarray],
     norms: np.ndarray,
     queries: np.ndarray,
     count: int,
@@ -35,37 +33,61 @@ def search(
     without: Sequence[frozenset[int]] = (),
     process: Process | None = None,
 ) -> list[Neighbours]:
-    """The rows with the largest cosine to each query.
+    """The rows with the largest cosine to each query, of equal ones the first; a row of length 0 is near to nothing.
 
     Arguments:
-        vectors: ``(rows, dim)``; read block by block, so it may be larger than the memory.
-        norms: ``(rows,)``, their lengths; a row of length 0 is near to nothing.
+        blocks: the rows in order, ``(some, dim)`` at a time, so that they may be more than the memory holds.
+        norms: ``(rows,)``, their lengths.
         queries: ``(queries, dim)``, post-processed like the rows are to be.
         count: neighbours of each.
         without: for each query the rows that are no answer, such as its own.
         process: what is done to the rows before they are compared; None: nothing.
     """
     without = without or [frozenset()] * len(queries)
-    wanted = min(count + max(map(len, without), default=0), len(vectors))
+    wanted = min(count + max(map(len, without), default=0), len(norms))
     directions = np.array([unit(query) for query in queries], dtype=np.float32)
-    best: list[list[tuple[float, int]]] = [[] for _ in queries]
-    for start in range(0, len(vectors), _BLOCK):
-        block, lengths = vectors[start : start + _BLOCK], norms[start : start + _BLOCK]
+    best = [_Nearest(wanted) for _ in queries]
+    start = 0
+    for block in blocks:
+        rows, lengths = block, norms[start : start + len(block)]
         if process is not None:
-            block = process(block)
-            lengths = np.linalg.norm(block, axis=1)
+            rows = process(block)
+            lengths = np.linalg.norm(rows, axis=1)
         # One query is a matrix times a vector: BLAS reads the rows once and copies nothing.
-        dots = (block @ directions[0])[None] if len(directions) == 1 else directions @ block.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cosines = np.where(lengths > 0, dots / lengths, -np.inf)
-        most = min(wanted, len(block))
-        for place, scores in enumerate(cosines):
-            top = np.argpartition(scores, len(scores) - most)[len(scores) - most :]
-            best[place] += [(-float(scores[row]), start + int(row)) for row in top]
+        dots = (rows @ directions[0])[None] if len(directions) == 1 else directions @ rows.T
+        cosines = np.divide(dots, lengths, out=np.full_like(dots, -np.inf), where=lengths > 0)
+        for near, scores in zip(best, cosines, strict=True):
+            near.offer(scores, start)
+        start += len(block)
     return [
-        [(row, -score) for score, row in heapq.nsmallest(wanted, found) if row not in skipped][:count]
-        for found, skipped in zip(best, without, strict=True)
+        [(row, score) for row, score in near.items() if row not in skipped][:count]
+        for near, skipped in zip(best, without, strict=True)
     ]
+
+
+class _Nearest:
+    """The rows with the highest scores so far."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._scores = np.empty(0, dtype=np.float32)
+        self._rows = np.empty(0, dtype=np.int64)
+        self._least = -np.inf  # a later row that only equals the last one is no better
+
+    def offer(self, scores: np.ndarray, start: int) -> None:
+        """Scores of the rows from ``start`` on."""
+        better = np.flatnonzero(scores > self._least)
+        if not len(better):
+            return
+        found, rows = np.append(self._scores, scores[better]), np.append(self._rows, start + better)
+        kept = np.argsort(-found, kind="stable")[: self._count]
+        self._scores, self._rows = found[kept], rows[kept]
+        if len(kept) == self._count:
+            self._least = self._scores[-1]
+
+    def items(self) -> Neighbours:
+        """Best first."""
+        return list(zip(self._rows.tolist(), self._scores.tolist(), strict=True))
 
 
 class Query(NamedTuple):
@@ -170,7 +192,7 @@ class Words:
         """For each query the nearest words with their cosines."""
         queries = np.array([one.vector for one in asked])
         found = search(
-            self.store.vectors,
+            self.store.blocks(),
             self.store.norms,
             queries,
             count,
@@ -235,7 +257,7 @@ class Characters(Words):
         names, vectors = self._owned if asked.without else self._composed
         without = frozenset(place for place, name in enumerate(names) if name in asked.query.plus)
         lengths = np.linalg.norm(vectors, axis=1)
-        found = search(vectors, lengths, asked.vector[None], count, without=[without])
+        found = search([vectors], lengths, asked.vector[None], count, without=[without])
         return [(names[place], score) for place, score in found[0]]
 
     @cached_property

@@ -223,7 +223,7 @@ def _neighbours(plan: Plan, words: Vocabulary, vectors: np.ndarray) -> dict[str,
     probes = probes or sorted(words.words[:200], key=len, reverse=True)[:_NEIGHBOURS]
     rows = [ids[word] for word in probes]
     own = [frozenset({row}) for row in rows]
-    found = search(vectors, np.linalg.norm(vectors, axis=1), vectors[rows], _NEIGHBOURS, without=own)
+    found = search([vectors], np.linalg.norm(vectors, axis=1), vectors[rows], _NEIGHBOURS, without=own)
     return {word: [words.words[row] for row, _ in near] for word, near in zip(probes, found, strict=True)}
 
 
@@ -241,7 +241,7 @@ def _baseline(corpus: Corpus, plan: Plan) -> list[dict[str, Any]]:
     for word in _PROBES["word"]:
         row = store.row(word)
         if row is not None:
-            found = search(store.vectors, store.norms, store.vectors[[row]], _NEIGHBOURS, without=[frozenset({row})])
+            found = search(store.blocks(), store.norms, store.vectors[[row]], _NEIGHBOURS, without=[frozenset({row})])
             near[word] = [store.owner(at) for at, _ in found[0]]
     return [
         {"model": "ginza", "unit": "word", "vocabulary": store.about.keys, "dim": store.about.dim, "tokens": total,

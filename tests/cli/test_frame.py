@@ -7,14 +7,17 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, environment
 from tables import quick
 
 import seqcli
+from seqcli.__main__ import GROUPS, load
 from seqcli.cli.output import Output
 from seqcli.core import describe
 
@@ -211,6 +214,29 @@ def test_the_log_is_also_json(quick: Run, tmp_path: Path) -> None:
     assert [event["level"] for event in events] == ["started", "error", "hint", "ended"]
     assert {event["command"] for event in events} == {"forecast"}
     assert "為替: no such model folder" in text
+
+
+# Start-up
+
+
+def test_each_command_is_listed_with_the_module_that_has_it() -> None:
+    has = {command.name: command.callback.__module__ for command in load().registered_commands}
+    assert has == {name: f"seqcli.cli.{group}" for group, names in GROUPS.items() for name in names}
+
+
+@pytest.mark.parametrize(("toml", "loaded"), [(None, {"text"}), ("quiet = false", set(GROUPS))])
+def test_the_commands_that_are_not_asked_for_are_left_alone(
+    folders: dict[str, str], tmp_path: Path, toml: str | None, loaded: set[str]
+) -> None:
+    if toml:  # its keys are checked against the options of all commands
+        (tmp_path / "seqcli.toml").write_text(toml)
+    script = (
+        "import sys\nfrom seqcli.__main__ import main\nsys.argv = ['seqcli', 'tokenize', '猫です']\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(**folders), capture_output=True, text=True, check=True)
+    assert {name for name in GROUPS if f"seqcli.cli.{name}" in done.stderr.split()} == loaded
 
 
 # Models

@@ -131,6 +131,18 @@ class Units:
             return np.fromiter((index.get(word, UNKNOWN) for word in _words(text, self.splitter)), np.int32)
         return np.array(self._subwords(text), np.int32)
 
+    def encode_counting(self, text: str) -> tuple[Ids, int]:
+        """The ids of a text, and how many of its characters stand in units that are unknown.
+
+        A literal ``<unk>`` of a prepared corpus is no such unit: nobody could say more about it.
+        """
+        if self.kind != "word":
+            ids = self.encode(text)
+            return ids, int(np.count_nonzero(ids == UNKNOWN))
+        found = self.pieces(text)
+        missing = sum(len(word) for one, word in found if one == UNKNOWN and word not in self._index)
+        return np.array([one for one, _ in found], np.int32), missing
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; an unknown unit is written ``<unk>``, a document's boundary not at all.
 
@@ -188,8 +200,12 @@ class Units:
         return {MODEL: self.model} if self.model else {}
 
     @classmethod
-    def from_folder(cls, path: Path) -> Units:
+    def from_folder(cls, path: Path, digests: Mapping[str, str] | None = None) -> Units:
         """The units that a model folder keeps.
+
+        Arguments:
+            path: the folder.
+            digests: of its files, from its manifest; read there if not given.
 
         Raises:
             ModelError: a file is missing or damaged, or the parts do not belong together.
@@ -201,7 +217,7 @@ class Units:
             raise ModelError(str(path / RECIPE), f"does not describe units: {str(recipe)[:80]}", HINT)
         if vocab[: len(SPECIAL)] != SPECIAL or (kind == "char" and any(len(one) != 1 for one in vocab[len(SPECIAL) :])):
             raise ModelError(str(path / "vocab.json"), f"is not a vocabulary of unit {kind}", HINT)
-        model = checkpoint.load_bytes(path, MODEL) if kind == "subword" else b""
+        model = checkpoint.load_bytes(path, MODEL, digests=digests) if kind == "subword" else b""
         units = cls(kind, vocab, splitter, model, tokenizer)
         if kind == "subword" and units._sentencepiece.get_piece_size() != len(vocab):
             raise ModelError(str(path / MODEL), "is not the one of vocab.json", HINT)

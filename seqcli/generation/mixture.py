@@ -1,0 +1,195 @@
+"""What a language model knows at a place of a text, and what it expects next: network, n-grams, and both mixed.
+
+At each place p(unit) = λ_m p_network(unit) + (1 - λ_m) p_ngram(unit), where m is how many of the units before it the
+n-gram model has seen together in the training text: the further back it can see, the more it is to be trusted. The
+weights λ were chosen on the validation text (Jelinek & Mercer 1980; by matched order as in Chen & Goodman 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.errors import UsageError
+from seqcli.generation import network as networks
+from seqcli.generation.network import Ids, Network
+from seqcli.generation.ngram import Ints, KneserNey
+from seqcli.generation.units import DOCUMENT
+
+Floats = NDArray[np.floating[Any]]
+Part = Literal["mixture", "network", "kneser-ney"]
+
+_CHUNK = 4096  # units that are read at once; of a longer text only the state is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What is known of b texts as far as they have been read.
+
+    Arguments:
+        layers: the network's state; empty without a network.
+        tail: ``(b, n)`` the last units; what lies before a text is ``<doc>``.
+        matched: ``(b, n)`` the numbers of its last one, two, … units among the n-grams, −1 for those never seen.
+    """
+
+    layers: networks.State
+    tail: Ids
+    matched: Ints
+
+    def select(self, rows: Ids) -> Reading:
+        """The texts of these rows, in their order; a row may be taken several times."""
+        layers = tuple(tuple(part[:, rows] for part in layer) for layer in self.layers)
+        return Reading(layers, self.tail[rows], self.matched[rows])
+
+    @classmethod
+    def join(cls, readings: list[Reading]) -> Reading:
+        """Several texts as one batch."""
+        layers = tuple(
+            tuple(np.concatenate(parts, axis=1) for parts in zip(*layer, strict=True))
+            for layer in zip(*(one.layers for one in readings), strict=True)
+        )
+        return cls(
+            layers,
+            np.concatenate([one.tail for one in readings]),
+            np.concatenate([one.matched for one in readings]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A network and an n-gram model of the same units.
+
+    Arguments:
+        network: None: the n-grams alone.
+        ngram: None: the network alone.
+        weights: λ_0, λ_1, …; of no meaning where one of the two is missing.
+    """
+
+    network: Network | None
+    ngram: KneserNey | None
+    weights: tuple[float, ...] = ()
+
+    def only(self, part: Part) -> Mixture:
+        """One of the two, or both.
+
+        Raises:
+            UsageError: the model has no such part.
+        """
+        if part not in get_args(Part):
+            raise UsageError("--part", f"there is no {part!r}", f"choose one of {', '.join(get_args(Part))}")
+        if part == "mixture":
+            return self
+        if part == "network":
+            return Mixture(self.network, None)
+        if self.ngram is None:
+            raise UsageError("--part", "the model was trained without n-grams", "leave it out, or train it again")
+        return Mixture(None, self.ngram)
+
+    def start(self) -> Reading:
+        """Before the first unit of a document."""
+        layers = () if self.network is None else self.network.start()
+        before = 0 if self.ngram is None else self.ngram.order - 1
+        nothing = Reading(layers, np.full((1, before), DOCUMENT), np.full((1, before), -1))
+        return self.advance(nothing, np.array([DOCUMENT]))
+
+    def advance(self, reading: Reading, ids: Ids) -> Reading:
+        """What is known after each text's next unit, ``(b,)``."""
+        layers = () if self.network is None else self.network.advance(ids, reading.layers)
+        if self.ngram is None:
+            return Reading(layers, reading.tail, reading.matched)
+        tail = np.concatenate([reading.tail, ids[:, None]], axis=1)[:, 1:]
+        return Reading(layers, tail, self.ngram.advance(reading.matched, ids))
+
+    def read(self, reading: Reading, ids: Ids) -> Reading:
+        """What is known of one text after many more units, ``(t,)``; memory does not grow with their number."""
+        for start in range(0, len(ids), _CHUNK):
+            some = ids[start : start + _CHUNK]
+            layers = reading.layers if self.network is None else self.network.read(some[None], reading.layers)[1]
+            reading = Reading(layers, _tail(reading.tail, some[None]), reading.matched)
+        matched = reading.matched
+        if self.ngram is not None:
+            for one in ids[-matched.shape[1] :] if matched.shape[1] else ():
+                matched = self.ngram.advance(matched, [one])
+        return Reading(reading.layers, reading.tail, matched)
+
+    def probabilities(self, reading: Reading) -> Floats:
+        """The probability of every unit to be the next one of each text, ``(b, V)``."""
+        if self.network is None:
+            return self._counted(reading)
+        likely: Floats = np.exp(self.network.next(reading.layers))
+        if self.ngram is None:
+            return likely
+        weight = np.array(self.weights)[self.ngram.matched(reading.matched)][:, None]
+        mixed: Floats = self._counted(reading)
+        mixed *= 1 - weight
+        mixed += weight * likely
+        return mixed
+
+    def scores(self, reading: Reading, tokens: Ids) -> tuple[Scores, Reading]:
+        """How likely each unit of some texts was, after all before it.
+
+        Arguments:
+            reading: of b texts.
+            tokens: ``(b, t)`` what follows in each.
+
+        Returns:
+            The scores, and what is known afterwards.
+        """
+        layers = reading.layers
+        network = ngram = weight = None
+        if self.network is not None:
+            network, layers = self.network.log_probabilities(tokens, reading.layers)
+        matched = reading.matched
+        if self.ngram is not None:
+            # In one long row: a unit is only looked at together with as many before it as the tail has.
+            before = reading.tail.shape[1]
+            row = np.concatenate([reading.tail, tokens], axis=1).ravel()
+            ngram = self.ngram.log_probabilities(row, ()).reshape(len(tokens), -1)[:, before:]
+            if network is not None:
+                orders = self.ngram.order_matched(row, ()).reshape(len(tokens), -1)[:, before:]
+                weight = np.array(self.weights)[orders]
+            for ids in tokens[:, max(0, tokens.shape[1] - before) :].T:
+                matched = self.ngram.advance(matched, ids)
+        return Scores(network, ngram, weight), Reading(layers, _tail(reading.tail, tokens), matched)
+
+    def _counted(self, reading: Reading) -> Floats:
+        assert self.ngram is not None
+        return self.ngram.distributions(reading.matched)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Natural log-probabilities of the units of b texts, ``(b, t)``.
+
+    Arguments:
+        network: by the network alone; None without one.
+        ngram: by the n-grams alone; None without them.
+        weight: λ at each place; None unless there are both.
+    """
+
+    network: Floats | None
+    ngram: Floats | None
+    weight: Floats | None
+
+    @property
+    def mixture(self) -> Floats:
+        """By all that there is."""
+        if self.network is None or self.ngram is None or self.weight is None:
+            alone = self.network if self.ngram is None else self.ngram
+            assert alone is not None
+            return alone
+        with np.errstate(divide="ignore"):  # a weight of 0 or 1
+            mixed: Floats = np.logaddexp(
+                np.log(self.weight) + self.network, np.log1p(-self.weight) + self.ngram, dtype=np.float64
+            )
+        return mixed
+
+
+def _tail(before: Ids, tokens: Ids) -> Ids:
+    """The last units after more of them, as many as before."""
+    count = before.shape[1]
+    joined = np.concatenate([before, tokens[:, max(0, tokens.shape[1] - count) :]], axis=1)
+    return joined[:, joined.shape[1] - count :]

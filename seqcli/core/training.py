@@ -19,18 +19,17 @@ from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from itertools import chain, islice, repeat
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import torch  # noqa: TID253 - a file about training; only commands that train import it
 from torch.optim.adamw import adamw  # noqa: TID253 - see _Loop.update
 
 from seqcli.core import device as devices
+from seqcli.core.signals import Signals
 from seqcli.core.training_state import FitSettings, RandomState, TrainingState, detach, seed_everything
 from seqcli.errors import DivergedError, InputError, Interrupted
 
@@ -64,37 +63,6 @@ class Epoch:
     def row(self) -> dict[str, Any]:
         """Give the record of a whole epoch as a line of history.jsonl."""
         return {name: value for name, value in asdict(self).items() if name not in ("complete", "save_due")}
-
-
-class Signals:
-    """Notices Ctrl-C and SIGTERM while it is entered, so that a step can end and be saved.
-
-    ``received`` is the first signal's number. A second Ctrl-C raises KeyboardInterrupt at once. Outside the main
-    thread, where Python allows no handlers, it notices nothing; a signal that the parent process had ignored
-    (``nohup``, a job in the background) stays ignored.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._notice)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-
-    def _notice(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        # Only Ctrl-C is in a hurry the second time: SIGTERM often comes twice, to a process and to its group.
-        self.received = self.received or number
 
 
 def learning_rate(settings: FitSettings, step: int, planned_steps: int) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from seqcli.core import checkpoint, clock, files, vector_files
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.core.safe_formats import dump_json, dump_tensors, read_json, read_tensors
+from seqcli.core.signals import Signals
 from seqcli.core.tokens import Form
 from seqcli.core.word_vectors import KIND, open_vectors
 from seqcli.errors import InputError, Interrupted, MachineError, ModelError, UsageError
@@ -158,8 +159,6 @@ def _made(
 def _learn(
     learner: Learner, corpus: Corpus, plan: Plan, folder: ModelFolder, *, resume: bool
 ) -> Generator[Progress, None, tuple[np.ndarray, list[dict[str, Any]]]]:
-    from seqcli.core.training import Signals
-
     epochs = plan.settings.epochs
     same = {**asdict(plan.settings), "min_count": plan.min_count, "fingerprint": corpus.fingerprint}
     first, history = _restore(learner, folder, same) if resume else (0, [])

@@ -64,6 +64,19 @@ def test_similar_needs_neither_spacy_nor_torch_nor_the_tokenizer(folders: dict[s
     assert ran.stdout.decode().splitlines()[-1] == "[]"
 
 
+def test_vectors_are_learned_without_torch(folders: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("猫と犬\n" * 20, encoding="utf-8")
+    code = (
+        "import sys; from seqcli.__main__ import load\n"
+        "try: load()(['train-vectors', 'corpus.txt', '--out', 'model', '--min-count', '1', '--dim', '2'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print('gensim' in sys.modules, 'torch' in sys.modules)"
+    )
+    command, env = [sys.executable, "-c", code], environment(**folders)
+    ran = subprocess.run(command, capture_output=True, env=env, check=True, cwd=tmp_path, text=True)
+    assert ran.stdout.splitlines()[-1] == "True False"
+
+
 def test_embed_prints_the_table_of_the_course(run: Run) -> None:
     rows = run("embed", COURSE, "--lookup", "surface").rows
     assert [row["token"] for row in rows] == ["私", "は", "焼肉", "を", "よく", "食べる"]

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -472,50 +471,6 @@ def test_a_damaged_save_point_is_refused(tmp_path: Path, old: bytes, new: bytes)
 
 
 # --- signals ---------------------------------------------------------------------------------------------------
-
-
-def test_the_first_ctrl_c_is_noted_and_the_second_quits() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with Signals() as signals:
-        assert signals.received is None
-        signal.raise_signal(signal.SIGINT)
-        assert signals.received == signal.SIGINT
-        signal.raise_signal(signal.SIGTERM)
-        assert signals.received == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_second_sigterm_does_not_stop_the_saving() -> None:
-    with Signals() as signals:
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-    assert signals.received == signal.SIGTERM
-
-
-def test_an_ignored_signal_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Signals() as signals:
-            signal.raise_signal(signal.SIGINT)
-        assert signals.received is None
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_outside_the_main_thread_signals_are_left_to_the_program() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    seen: list[Any] = []
-
-    def enter() -> None:
-        with Signals():
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert seen == [before]
 
 
 def test_a_signal_while_the_speed_is_measured_leaves_a_run_at_its_beginning(tmp_path: Path) -> None:

@@ -39,7 +39,13 @@ def new(rows: int = 1, height: float = 3.2) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     mpl.rcParams.update(
-        {"axes.spines.top": False, "axes.spines.right": False, "axes.unicode_minus": False, "svg.fonttype": "path"}
+        {
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.unicode_minus": False,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "seqcli",  # names of parts that are the same in each run, so that files can be compared
+        }
     )
     figure = Figure(figsize=(9, height * rows), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,0 +1,209 @@
+"""A linear classifier over TF-IDF: the yardstick of the report, and the second opinion of the network.
+
+scikit-learn fits it; predicting with it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seqcli.core import metrics
+from seqcli.core.tfidf import SparseRows, Tfidf, TfidfSettings
+from seqcli.errors import ModelError
+
+Floats = NDArray[np.float32]
+Kind = Literal["logistic", "svc"]
+
+STRENGTHS: Final = {"logistic": (3.0, 10.0, 30.0), "svc": (0.1, 0.3, 1.0, 3.0)}
+"""The values of C, the inverse of the regularisation, that are tried on development data."""
+
+_USUAL = {"logistic": 10.0, "svc": 1.0}  # C where there are no development data
+_PARTS = {"char": TfidfSettings("char", 1, 4), "word": TfidfSettings("word", 1, 2)}
+
+
+class Labelled(NamedTuple):
+    """Examples to choose on.
+
+    Arguments:
+        texts: of each.
+        tokens: of each; None where only characters are used.
+        gold: ``(n,)`` true classes.
+    """
+
+    texts: Sequence[str]
+    tokens: Sequence[Sequence[str]] | None
+    gold: ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """Scores that are sums over the n-grams of a text.
+
+    Arguments:
+        kind: ``logistic`` regression over all classes at once, or ``svc``: one linear support-vector machine a class.
+        strength: the C that was chosen.
+        parts: what is counted: characters, and words where tokens were given.
+        weights: ``(terms, classes)``, the parts one under the other.
+        bias: ``(classes,)``.
+    """
+
+    kind: Kind
+    strength: float
+    parts: tuple[Tfidf, ...]
+    weights: Floats
+    bias: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        tokens: Sequence[Sequence[str]] | None,
+        gold: ArrayLike,
+        classes: int,
+        *,
+        kind: Kind = "logistic",
+        development: Labelled | None = None,
+        seed: int = 0,
+    ) -> LinearModel:
+        """Learns from examples; C is the one with the best macro-F1 on ``development``, of equals the log loss decides.
+
+        Arguments:
+            texts: of each example.
+            tokens: of each, for word n-grams besides; None: characters only.
+            gold: ``(n,)`` true classes, each from 0 to ``classes - 1`` at least once.
+            classes: how many there are.
+            kind: of model.
+            development: examples to choose C on; None: a C that usually does.
+            seed: of the order in which ``svc`` visits the examples.
+
+        Raises:
+            ValueError: a class without an example.
+        """
+        truth = np.asarray(gold, np.int64)
+        if len(np.unique(truth)) != classes:
+            raise ValueError(f"examples of {len(np.unique(truth))} classes, not of {classes}")
+        parts = [Tfidf.fit(_PARTS["char"], texts)]
+        if tokens is not None:
+            parts.append(Tfidf.fit(_PARTS["word"], tokens))
+        rows = [part.transform(_given(part, texts, tokens)) for part in parts]
+        solver = _Solver(kind, rows, truth, classes, seed)
+        if development is None:
+            return cls(kind, _USUAL[kind], tuple(parts), *solver.solve(_USUAL[kind]))
+        tried = []
+        for strength in STRENGTHS[kind]:
+            model = cls(kind, strength, tuple(parts), *solver.solve(strength))
+            logs = model.log_probabilities(development.texts, development.tokens)
+            f1 = metrics.macro_f1(development.gold, logs.argmax(axis=1), classes)
+            tried.append((f1, -metrics.log_loss(logs, development.gold), model))
+        return max(tried, key=lambda one: one[:2])[2]
+
+    def scores(self, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None = None) -> Floats:
+        """The score of each class, ``(n, classes)``: the bias and the sum over the n-grams of the text."""
+        total = np.tile(self.bias, (len(texts), 1))
+        for part, weights in self._with_weights():
+            total += part.transform(_given(part, texts, tokens)).dot(weights)
+        return total
+
+    def log_probabilities(self, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None = None) -> Floats:
+        """Natural logarithms of the probabilities, ``(n, classes)``; of ``svc`` a guess, since it has none itself."""
+        scores = self.scores(texts, tokens)
+        scores -= scores.max(axis=1, keepdims=True)
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return scores
+
+    def contributions(self, text: str, tokens: Sequence[str] | None, label: int) -> list[tuple[str, float]]:
+        """What each n-gram of a text adds to the score of a class, the strongest first; with the bias, they add up.
+
+        Arguments:
+            text: the text.
+            tokens: its tokens, if the model has words.
+            label: the class.
+        """
+        found = []
+        for part, weights in self._with_weights():
+            columns, values = part.transform(_given(part, [text], None if tokens is None else [tokens])).row(0)
+            added = weights[columns, label] * values
+            found += [(part.terms[c], float(a)) for c, a in zip(columns.tolist(), added, strict=True)]
+        return sorted(found, key=lambda one: -abs(one[1]))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """What ``linear.safetensors`` holds."""
+        arrays = {f"{p.settings.unit}.{name}": array for p in self.parts for name, array in p.tensors().items()}
+        return {**arrays, "weights": self.weights.astype(np.float16), "bias": self.bias}
+
+    def document(self) -> dict[str, Any]:
+        """What ``linear.json`` holds."""
+        return {"kind": self.kind, "strength": self.strength, "parts": [part.document() for part in self.parts]}
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, np.ndarray], document: Mapping[str, Any]) -> LinearModel:
+        """The model of ``tensors`` and ``document``.
+
+        Raises:
+            ModelError: they do not belong together.
+        """
+        try:
+            kind, strength = document["kind"], float(document["strength"])
+            parts = []
+            for part in document["parts"]:
+                prefix = f"{part['unit']}."
+                mine = {n.removeprefix(prefix): array for n, array in tensors.items() if n.startswith(prefix)}
+                parts.append(Tfidf.load(mine, part))
+            weights, bias = tensors["weights"].astype(np.float32), tensors["bias"].astype(np.float32)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise ModelError("linear.json", f"does not describe a linear model: {problem!r}") from None
+        if kind not in STRENGTHS or weights.shape != (sum(map(len, parts)), *bias.shape) or bias.ndim != 1:
+            raise ModelError("linear.safetensors", f"weights {weights.shape} do not fit linear.json")
+        return cls(kind, strength, tuple(parts), weights, bias)
+
+    def _with_weights(self) -> list[tuple[Tfidf, Floats]]:
+        ends = np.cumsum([len(part) for part in self.parts])
+        return list(zip(self.parts, np.split(self.weights, ends[:-1]), strict=True))
+
+
+class _Solver:
+    """One training set, for several C; each start is where the last one ended."""
+
+    def __init__(
+        self, kind: Kind, rows: Sequence[SparseRows], gold: NDArray[np.int64], classes: int, seed: int
+    ) -> None:
+        from scipy import sparse
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.svm import LinearSVC
+
+        matrices = [
+            sparse.csr_matrix((part.values, part.indices, part.indptr), shape=(len(part), part.columns))
+            for part in rows
+        ]
+        self._matrix = sparse.hstack(matrices, format="csr")
+        self._gold, self._classes = gold, classes
+        self._learner: Any = (
+            LogisticRegression(max_iter=300, tol=1e-4, warm_start=True)
+            if kind == "logistic"
+            else LinearSVC(random_state=seed)
+        )
+
+    def solve(self, strength: float) -> tuple[Floats, Floats]:
+        """Weights ``(terms, classes)`` and bias ``(classes,)``."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged to the last digit changes no prediction
+            self._learner.set_params(C=strength).fit(self._matrix, self._gold)
+        weights, bias = self._learner.coef_.T, self._learner.intercept_
+        if self._classes == 2:  # scikit-learn gives the difference of the two
+            weights, bias = np.hstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
+        # Half precision is what is kept on disk; a model does not change when it is saved.
+        return weights.astype(np.float16).astype(np.float32), bias.astype(np.float32)
+
+
+def _given(part: Tfidf, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None) -> Sequence[Any]:
+    if part.settings.unit == "char":
+        return texts
+    if tokens is None:
+        raise ValueError("this model needs tokens besides texts")
+    return tokens

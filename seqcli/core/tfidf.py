@@ -186,7 +186,7 @@ class Tfidf:
             keys = nodes.astype(np.int64) * self._width + following
             at, nodes = _descended(self._keys[start:stop], keys, at, start)
             if length + 1 >= self.settings.low:
-                cells.append(row[at] * max(len(self), 1) + (nodes - 1 - self._skipped))
+                cells.append(row[at].astype(np.int64) * max(len(self), 1) + (nodes - 1 - self._skipped))
         found, counts = np.unique(np.concatenate(cells), return_counts=True)
         rows, columns = np.divmod(found, max(len(self), 1))
         weights = (1 + np.log(counts) if self.settings.sublinear else counts) * self.idf[columns].astype(np.float64)

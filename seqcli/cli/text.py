@@ -56,7 +56,7 @@ def tokenize(
     splitter = Tokenizer(split_mode, form, user_dictionary, tokenizer, normalize)
     splitting = room.Splitting(splitter, analyze, wakati)
     if output is not None:
-        count = out.follow(room.to_file(splitting, given, output, file, workers))
+        count = out.follow(room.to_file(splitting, given, output, workers))
         out.say(f"{count:,} texts in {output}")
     elif wakati:
         for block in room.blocks(splitting, given, workers, live=file is None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import itertools
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator
@@ -171,6 +172,27 @@ def _codec(encoding: str) -> str:
 def display_name(source: str | Path) -> str:
     """What errors call an input: the path as the user wrote it, or ``stdin`` for ``-``."""
     return "stdin" if str(source) == "-" else str(source)
+
+
+def matching(source: str | Path) -> list[str]:
+    """The files that are meant: those that match a pattern such as ``corpus/*.txt``, by name, else the source itself.
+
+    ``**`` stands for any number of folders. A file that is there is meant by its name, whatever stands in it.
+
+    Raises:
+        InputError: no file matches the pattern.
+    """
+    named = str(source)
+    if not set("*?[") & set(named) or os.path.lexists(named):
+        return [named]
+    import glob
+
+    every = glob.iglob(named, recursive=True)  # noqa: PTH207 - Path.glob takes no pattern that begins at the root
+    found = sorted(path for path in every if not Path(path).is_dir())
+    if not found:
+        hint = "** stands for any number of folders: 'corpus/**/*.txt'"
+        raise InputError(named, "no file matches this pattern", hint)
+    return found
 
 
 def open_input(source: str | Path, stdin: io.BufferedIOBase | None = None) -> AbstractContextManager[io.BufferedIOBase]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from seqcli.core.lines import BadLineError, Lines
+from seqcli.core.lines import BadLineError, Lines, matching
 from seqcli.core.rows import FORMATS, OnError, read_table
 from seqcli.core.rows import text as text_of
 from seqcli.errors import InputError, UsageError
@@ -45,25 +46,29 @@ def items(
 
     Arguments:
         texts: the arguments; one ``-`` alone is standard input.
-        file: a path, instead of them.
+        file: a path, instead of them, or a pattern that several match.
         input_format: of a table; by the suffix otherwise, and text with any other suffix.
         column: the text of a table.
         encoding: of the file.
-        on_error: a bad row is yielded with its error, unless this is ``fail``.
+        on_error: a bad row is yielded with its error, unless this is ``fail``; a line keeps what of it can be read.
     """
     if (file is None) == (not texts):
         what = "no text" if file is None else "both arguments and --file"
         raise UsageError("TEXT", what, "give texts, --file PATH, or - for standard input")
     if file is None and list(texts) != ["-"]:
         return iter([Item(_repaired(text)) for text in texts])
-    source = file or "-"
+    sources = matching(file or "-")
+    return itertools.chain.from_iterable(_rows(one, input_format, column, encoding, on_error) for one in sources)
+
+
+def _rows(source: str, input_format: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
     suffix = Path(source.removesuffix(".gz")).suffix.lower().removeprefix(".")
     if input_format is None and suffix not in (*FORMATS, "ndjson"):
-        return _lines(Lines(source, encoding), on_error)
+        return _lines(_Lines(source, encoding), on_error)
     return _table(source, input_format, column, encoding, on_error)
 
 
-def _lines(lines: Lines, on_error: OnError) -> Iterator[Item]:
+def _lines(lines: _Lines, on_error: OnError) -> Iterator[Item]:
     while True:
         try:
             yield Item(next(lines).removesuffix("\n"))
@@ -72,7 +77,7 @@ def _lines(lines: Lines, on_error: OnError) -> Iterator[Item]:
         except BadLineError as bad:
             if on_error == "fail":
                 raise
-            yield Item("", None, bad)
+            yield Item(lines.lenient(), None, bad)
 
 
 def _table(source: str, kind: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
@@ -110,12 +115,13 @@ class Texts(Iterator[Text]):
 
     Arguments:
         words: the arguments of the command; ``-`` alone stands for standard input.
-        file: a file of one text a line (``.gz`` too), instead.
-        encoding: of the file or of standard input; ``auto`` finds the usual Japanese ones.
+        file: a file of one text a line (``.gz`` too), instead, or a pattern that several match.
+        encoding: of the files or of standard input; ``auto`` finds the usual Japanese ones.
         on_error: what a line does that cannot be decoded: stay with ``�`` where it is broken, be left out, or raise.
 
     Attributes:
         bad: how many lines could not be decoded so far.
+        files: their names; empty where the texts come from elsewhere.
         settings: how the texts are read, for the record of a job.
 
     Raises:
@@ -134,18 +140,21 @@ class Texts(Iterator[Text]):
         self.settings = {"encoding": encoding, "on_error": on_error}
         self._first = ""
         self._on_error = on_error
-        self._words = iter(enumerate(words or (), 1))
-        self._lines = None
-        if file is not None or words == ["-"]:
-            self._lines = _Lines("-" if file is None else file, encoding)
+        self.files = [] if file is None else matching(file)
+        piped = words == ["-"]
+        self._words = iter(enumerate([] if piped or not words else words, 1))
+        self._inputs = [_Lines(one, encoding) for one in (["-"] if piped else self.files)]
+        self._before = 0  # lines of the files that are done
 
     def __next__(self) -> Text:
-        if self._lines is None:
-            number, word = next(self._words)
-            return Text(number, _repaired(word))
-        while True:
+        while self._inputs:
+            lines = self._inputs[0]
             try:
-                line = next(self._lines)
+                line = next(lines)
+            except StopIteration:
+                self._before += lines.number
+                del self._inputs[0]
+                continue
             except BadLineError as problem:
                 if self._on_error == "fail":
                     raise
@@ -153,8 +162,10 @@ class Texts(Iterator[Text]):
                 self._first = self._first or str(problem)
                 if self._on_error == "skip":
                     continue
-                line = self._lines.lenient()
-            return Text(self._lines.number, line.removesuffix("\n"))
+                line = lines.lenient()
+            return Text(self._before + lines.number, line.removesuffix("\n"))
+        number, word = next(self._words)
+        return Text(number, _repaired(word))
 
     @property
     def complaint(self) -> str:

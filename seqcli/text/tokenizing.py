@@ -81,16 +81,13 @@ def blocks(splitting: Splitting, texts: Iterable[Text], workers: int = 1, *, liv
         yield from results
 
 
-def to_file(
-    splitting: Splitting, texts: Texts, path: Path, source: Path | None, workers: int = 1
-) -> Generator[Progress, None, int]:
+def to_file(splitting: Splitting, texts: Texts, path: Path, workers: int = 1) -> Generator[Progress, None, int]:
     """Writes ``path`` and returns the number of texts; a run that was stopped goes on where it was.
 
     Arguments:
         splitting: what is done with each text.
-        texts: all of them; what an earlier run has done is skipped.
+        texts: all of them; what an earlier run has done is skipped, where they are from files, which are read again.
         path: the file to write; it is there when all is done.
-        source: the file that the texts are from; ``None``: another source, which cannot be read twice.
         workers: processes.
 
     Raises:
@@ -101,9 +98,10 @@ def to_file(
     if not splitting.wakati and path.suffix != ".jsonl":
         raise UsageError(f"--output {path}", "records are written as JSON lines", "end it in .jsonl, or add --wakati")
     job = None
-    if source is not None and source.is_file():
-        what = {"analyse": splitting.analyse, "wakati": splitting.wakati}
-        job = {**splitting.tokenizer.recipe(), **what, **texts.settings, **bulk.identity(source)}
+    files = [Path(file) for file in texts.files]
+    if files and all(file.is_file() for file in files):
+        what = {"analyse": splitting.analyse, "wakati": splitting.wakati, "files": list(map(bulk.identity, files))}
+        job = {**splitting.tokenizer.recipe(), **what, **texts.settings}
     with bulk.restartable(path, job) as sink:
         lengths: list[int] = []  # of the blocks that are under way
         rest = _counted(_blocks(itertools.islice(texts, sink.done, None), _BLOCK), lengths)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seqcli.core import files
 from seqcli.core.folders import cache_folder
-from seqcli.core.lines import Lines, display_name
+from seqcli.core.lines import Lines, display_name, matching
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.core.tokens import Form, Tokenizer
 from seqcli.errors import InputError, ModelError
@@ -88,7 +88,8 @@ def tokenized(
     """The corpus in some files, tokenized into the cache if it is not there.
 
     Arguments:
-        sources: text files, a text a line; ``-`` for standard input, which is never found in the cache.
+        sources: text files, a text a line, or patterns that some match; ``-`` for standard input, which is never found
+            in the cache.
         unit: ``word`` or ``char``.
         form: of a word.
         encoding: of the files.
@@ -96,6 +97,7 @@ def tokenized(
     Raises:
         InputError: a file is not there or cannot be read; there is no text.
     """
+    sources = [file for source in sources for file in matching(source)]
     identity = hashlib.sha256(f"{_FORMAT}\0{unit}\0{form}\0{encoding}".encode())
     for source in sources:
         identity.update(_identity(source))

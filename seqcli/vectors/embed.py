@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqcli.core import bulk, files
+from seqcli.core.lines import matching
 from seqcli.core.rows import OnError
 from seqcli.core.texts import Item, batches
 from seqcli.core.word_vectors import Found, Lookup, open_vectors, postprocess
@@ -172,12 +173,14 @@ def identity(request: Request, texts: Sequence[str], file: str | None, **how: ob
     """Names the work of a call, so that an interrupted one is known again; None for standard input."""
     if file is None and list(texts) == ["-"]:
         return None
-    status = None
-    if file is not None and file != "-":
+    if file == "-":
+        return None
+    found = []
+    for path in map(Path, [] if file is None else matching(file)):
         with contextlib.suppress(OSError):
-            found = Path(file).stat()
-            status = (str(Path(file).resolve()), found.st_size, found.st_mtime_ns)
-    return None if file == "-" else repr((request, tuple(texts), status, sorted(how.items())))
+            status = path.stat()
+            found.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    return repr((request, tuple(texts), found, sorted(how.items())))
 
 
 class _Words:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from seqcli.core import figures
-from seqcli.core.lines import Lines
+from seqcli.core.lines import Lines, matching
 from seqcli.core.word_vectors import Lookup, open_vectors
 from seqcli.errors import InputError, UsageError
 from seqcli.results import Record
@@ -160,7 +160,7 @@ class Request:
         queries: words, characters or texts; one ``-`` alone is a query a line of standard input.
         unit: ``word``, ``char`` or ``text``; None: text where there are lines to search, else word.
         model: as ``embed.Request`` has it.
-        within: the file whose lines are searched.
+        within: the file whose lines are searched, or a pattern that several match.
         plus: words to add up, in an analogy.
         minus: words to take away.
         count: neighbours of each query.
@@ -197,8 +197,8 @@ def answer(request: Request, answers: Answers) -> Iterator[Record]:
     queries = _queries(request)
     if request.within is not None:
         embedder = _embedder(request, recipe)
-        within = Lines(request.within, request.encoding)
-        texts = (line.rstrip("\n") for line in within)
+        files = [Lines(file, request.encoding) for file in matching(request.within)]
+        texts = (line.rstrip("\n") for line in itertools.chain.from_iterable(files))
         return lines(embedder, queries, texts, answers, count=request.count, threshold=request.threshold)
     place = words(request.model, request.unit or "word", recipe, surface_only=request.surface_only)
     asked: Iterable[Query] = (Query((query,)) for query in queries)

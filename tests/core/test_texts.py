@@ -1,10 +1,11 @@
 """Texts: from arguments, a file or a pipe, numbered as the user counts them."""
 
+import io
 from pathlib import Path
 
 import pytest
 
-from seqcli.core.texts import Text, Texts
+from seqcli.core.texts import Item, Text, Texts, items
 from seqcli.errors import InputError, UsageError
 
 
@@ -16,6 +17,35 @@ def test_lines_are_texts_and_empty_lines_stay(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes("# 一\r\n\r\n三".encode("cp932"))
     assert list(Texts(None, path)) == [Text(1, "# 一"), Text(2, ""), Text(3, "三")]
+
+
+def test_a_pattern_stands_for_the_files_that_match_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_bytes("二\n三".encode("euc_jp"))
+    (tmp_path / "a.txt").write_bytes("一\n".encode("cp932"))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "c.txt").write_text("四\n", encoding="utf-8")
+    texts = Texts(None, tmp_path / "*.txt")
+    assert list(texts) == [Text(1, "一"), Text(2, "二"), Text(3, "三")]
+    assert [Path(file).name for file in texts.files] == ["a.txt", "b.txt"]
+    every = list(items([], str(tmp_path / "**" / "*.txt")))
+    assert [item.text for item in every] == ["一", "二", "三", "四"]
+    (tmp_path / "[b].txt").write_text("角括弧\n", encoding="utf-8")
+    assert next(Texts(None, tmp_path / "[b].txt")).text == "角括弧"  # a file that is there is meant by its name
+    with pytest.raises(InputError, match=r"\*\.csv: no file matches this pattern"):
+        items([], str(tmp_path / "*.csv"))
+
+
+def test_standard_input_ends_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("猫\n犬\n".encode())))
+    assert [text.text for text in Texts(["-"])] == ["猫", "犬"]
+
+
+def test_a_bad_line_of_plain_text_keeps_what_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes("猫です\n".encode() * 20 + b"\xe7\x8c\xab\xff\n" + "終".encode())
+    *_, bad, last = items([], str(path))
+    assert (bad.text, last) == ("猫�", Item("終"))
+    assert bad.error is not None and "row 21" in str(bad.error)
 
 
 def test_a_bad_line_stays_goes_or_stops(tmp_path: Path) -> None:

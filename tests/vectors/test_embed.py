@@ -93,6 +93,7 @@ def test_a_line_that_is_not_text_is_marked_and_the_next_goes_on(ginza: VectorSto
     file = tmp_path / "t.txt"
     file.write_bytes("猫が好きな人は多い。犬もまた多い。\n\udcff\n犬\n".encode("utf-8", "surrogateescape"))
     found = records(Request(unit="text"), file=file)
+    assert [record["text"] for record in found] == ["猫が好きな人は多い。犬もまた多い。", "�", "犬"]
     assert [record.get("error") is None for record in found] == [True, False, True]
 
 

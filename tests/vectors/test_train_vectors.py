@@ -104,6 +104,14 @@ def test_the_reduction_keeps_what_varies_most_and_repeats_itself() -> None:
     assert "--dim 19" in str(caught.value.hint)
 
 
+def test_a_corpus_may_be_a_pattern(corpus: Path) -> None:
+    (corpus.parent / "more.txt").write_text("猫、犬。\n", encoding="utf-8")
+    whole: Corpus = finish(tokenized([str(corpus.parent / "*.txt")], "word", "normalized"))
+    named: Corpus = finish(tokenized([str(corpus), str(corpus.parent / "more.txt")], "word", "normalized"))
+    assert whole.texts == 601
+    assert whole.fingerprint == named.fingerprint
+
+
 def test_a_corpus_is_tokenized_once(corpus: Path) -> None:
     first: Corpus = finish(tokenized([str(corpus)], "word", "normalized"))
     second: Corpus = finish(tokenized([str(corpus)], "word", "normalized"))

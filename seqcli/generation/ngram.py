@@ -7,7 +7,7 @@ number of their first n−1 tokens and then by the last one. Nothing is hashed, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -17,13 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from seqcli.core.safe_formats import HINT
 from seqcli.errors import InputError, ModelError
-from seqcli.generation.units import DOCUMENT
+from seqcli.generation.units import DOCUMENT, Ids
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ORDER: Final = 5
 
+MOST: Final = 20_000_000
+"""Tokens that are counted of a text; what more of it would add is left to the network. They take 3 GB and a minute."""
+
+_CHUNK: Final = 1 << 20  # tokens that are looked up together
 _NONE: Final = -1  # the number of an n-gram that was never seen
 # Discounts where the counts of counts do not give any, as with a few lines of text; those of KenLM.
 _FALLBACK: Final = (0.5, 1.0, 1.5)
@@ -92,8 +96,8 @@ class KneserNey:
     trained_on: int = field(default=0, compare=False)
 
     @classmethod
-    def fit(cls, tokens: ArrayLike, vocabulary: int, order: int = ORDER) -> KneserNey:
-        """Counts the n-grams of a text.
+    def fit(cls, tokens: Ids | Sequence[int], vocabulary: int, order: int = ORDER) -> KneserNey:
+        """Counts the n-grams of a text, of its first ``MOST`` tokens.
 
         Arguments:
             tokens: ``(t,)`` ids of the training text, ``<doc>`` before every document.
@@ -103,7 +107,7 @@ class KneserNey:
         Raises:
             InputError: nothing to count.
         """
-        x = np.asarray(tokens).astype(np.int64)
+        x = np.asarray(tokens[:MOST], np.int64)
         first = int(len(x) > 0 and x[0] == DOCUMENT)  # nothing predicts the beginning
         if len(x) - first < 1:
             raise InputError("corpus", "holds no text", "give files with text in them")
@@ -147,26 +151,28 @@ class KneserNey:
             tokens: ``(t,)`` ids.
             prefix: ids that stand before them.
         """
-        x, given = self._with(tokens, prefix)
-        here = slice(given, len(x))
-        probabilities = self._unigrams[x[here]]
-        for level, contexts, numbers in self._followed(x):
-            before, found = contexts[here], numbers[here]
-            passed = np.where(before >= 0, level.passed[before], 1.0)
-            probabilities = passed * probabilities + np.where(found >= 0, level.kept[found], 0.0)
-        logs: Floats = np.log(probabilities)
-        return logs
+        logs = [np.zeros(0)]
+        for x, given in self._chunks(tokens, prefix):
+            probabilities = self._unigrams[x[given:]]
+            for level, contexts, numbers in self._followed(x):
+                before, found = contexts[given:], numbers[given:]
+                passed = np.where(before >= 0, level.passed[before], 1.0)
+                probabilities = passed * probabilities + np.where(found >= 0, level.kept[found], 0.0)
+            logs.append(np.log(probabilities))
+        return np.concatenate(logs)
 
     def order_matched(self, tokens: ArrayLike, prefix: ArrayLike = (DOCUMENT,)) -> Ints:
         """How many tokens before each one, 0 … order − 1, were seen together in the training text, ``(t,)``.
 
         Arguments are those of ``log_probabilities``.
         """
-        x, given = self._with(tokens, prefix)
-        longest = np.zeros(len(x), np.int64)
-        for n, (level, contexts, _) in enumerate(self._followed(x), 1):
-            longest[(contexts >= 0) & (level.totals[contexts] > 0)] = n
-        return longest[given:]
+        orders = [np.zeros(0, np.int64)]
+        for x, given in self._chunks(tokens, prefix):
+            longest = np.zeros(len(x), np.int64)
+            for n, (level, contexts, _) in enumerate(self._followed(x), 1):
+                longest[(contexts >= 0) & (level.totals[contexts] > 0)] = n
+            orders.append(longest[given:])
+        return np.concatenate(orders)
 
     def start(self, batch: int = 1) -> Ints:
         """The state at the beginning of a document, ``(batch, order − 1)``."""
@@ -287,11 +293,14 @@ class KneserNey:
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.where((contexts >= 0) & (keys[places] == wanted), places, _NONE)
 
-    def _with(self, tokens: ArrayLike, prefix: ArrayLike) -> tuple[Ints, int]:
-        """The tokens behind as much of the prefix as counts, and how much that is."""
-        before = np.asarray(prefix, np.int64)
-        before = before[max(0, len(before) - self.order + 1) :]
-        return np.concatenate([before, np.asarray(tokens).astype(np.int64)]), len(before)
+    def _chunks(self, tokens: ArrayLike, prefix: ArrayLike) -> Iterator[tuple[Ints, int]]:
+        """The tokens in pieces, each behind as many of those before it as count, and how many these are."""
+        rest, before = np.asarray(tokens), np.asarray(prefix, np.int64)
+        for start in range(0, len(rest), _CHUNK):
+            before = before[max(0, len(before) - self.order + 1) :]
+            x = np.concatenate([before, rest[start : start + _CHUNK].astype(np.int64)])
+            yield x, len(before)
+            before = x
 
     def _followed(self, x: Ints) -> Iterator[tuple[Level, Ints, Ints]]:
         """Of each order from 2, at each position: the number of the context, and of the n-gram that ends there."""

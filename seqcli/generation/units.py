@@ -37,6 +37,7 @@ MODEL: Final = "tokenizer.model"
 
 _JUDGED = 100_000  # characters of a corpus by which its language is told
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SUBWORDS = 8_000
 _SENTENCE = 1_000  # characters; sentencepiece passes over what is longer than 4,192 bytes
 _BYTES = range(3, 3 + 256)  # where sentencepiece puts the bytes: behind <unk>, <doc> and the line end
@@ -275,7 +276,7 @@ def _codes(text: str) -> NDArray[np.uint32]:
 
 def _sound(text: str) -> str:
     """The text with ``�`` for halves of surrogate pairs, which have no UTF-8."""
-    return text.encode("utf-8", "replace").decode() if any("\ud800" <= one <= "\udfff" for one in text) else text
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _character_counts(texts: Iterable[str]) -> dict[str, int]:
@@ -307,7 +308,7 @@ def _is_japanese(text: str) -> bool:
 def _words(text: str, splitter: str) -> Iterator[str]:
     """The words of a text, line by line; with ``ginza``, every character of whitespace is one too."""
     tokenizer = Tokenizer() if splitter == "ginza" else None
-    for number, line in enumerate(text.split("\n")):
+    for number, line in enumerate(_sound(text).split("\n")):
         if number:
             yield "\n"
         if tokenizer is None:
@@ -317,7 +318,7 @@ def _words(text: str, splitter: str) -> Iterator[str]:
 
 
 def _with_spaces(line: str, words: Sequence[str]) -> Iterator[str]:
-    line, position = _sound(line), 0
+    position = 0
     for word in words:
         while not line.startswith(word, position):
             yield line[position]

@@ -8,7 +8,7 @@ number of their first n−1 tokens and then by the last one. Nothing is hashed, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ _FALLBACK: Final = (0.5, 1.0, 1.5)
 FILE: Final = "ngram.safetensors"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Level:
     """The n-grams of one order, sorted by context and then by token. Of order 1, every id is one, seen or not.
 
@@ -77,7 +77,7 @@ class Level:
         return np.divide(taken, self.totals, out=np.ones_like(taken), where=self.totals > 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KneserNey:
     """An n-gram model over the ids ``0 … vocabulary − 1``, each of which has a probability, seen or not.
 
@@ -93,7 +93,7 @@ class KneserNey:
 
     vocabulary: int
     levels: tuple[Level, ...]
-    trained_on: int = field(default=0, compare=False)
+    trained_on: int = 0
 
     @classmethod
     def fit(cls, tokens: Ids | Sequence[int], vocabulary: int, order: int = ORDER) -> KneserNey:
@@ -260,7 +260,7 @@ class KneserNey:
             counts = given["1.counts"]
             _check(known == vocabulary == len(counts) and (counts >= 0).all() and counts.any(), "1.counts")
             levels = [Level(np.arange(vocabulary), counts, np.array([0, vocabulary]))]
-            for n in range(2, (len(tensors) - 2) // 3 + 2):
+            for n in range(2, -(-(len(tensors) - 2) // 3) + 2):
                 ends = given[f"{n}.sizes"]
                 _check(len(ends) == len(levels[-1].tokens) and (ends >= 0).all(), f"{n}.sizes")
                 level = Level(given[f"{n}.tokens"], given[f"{n}.counts"], np.concatenate([[0], np.cumsum(ends)]))

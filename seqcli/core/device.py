@@ -16,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bf16")
 
 # Below this, casting costs a CPU more than the shorter numbers save.
-_CPU_BF16_PARAMETERS = 20_000_000
+_CPU_BF16_PARAMETERS = 1_500_000
 
 
 def choose(name: str = "auto") -> torch.device:

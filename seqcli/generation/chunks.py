@@ -1,0 +1,109 @@
+"""How a text is cut for training: rows that are read side by side, a chunk of each at a time, state carried on."""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; only training reads it
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqcli.core import device as devices
+from seqcli.generation.model import LanguageModel
+
+Ids = NDArray[np.integer[Any]]
+
+_READ = 512  # units of each row that are scored at once
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """A training text as rows of equal length, read side by side; only what a batch needs is read from the disk.
+
+    Truncated backpropagation through time (Williams & Peng 1990): the state is carried from a chunk into the next one
+    of the same row, and gradients end between them. Every epoch cuts the text, taken as a ring, at other places.
+
+    Arguments:
+        tokens: ``(t,)`` ids, mapped from the disk or not.
+        rows: of a batch; fewer where the text is too short for so many.
+        bptt: steps of a chunk.
+        seed: of where the text is cut.
+    """
+
+    tokens: Ids
+    rows: int
+    bptt: int
+    seed: int
+
+    @classmethod
+    def of(cls, tokens: Ids, rows: int, bptt: int, seed: int) -> Streams:
+        """As many rows of so many steps as the text is long enough for."""
+        bptt = max(1, min(bptt, len(tokens) - 1))
+        return cls(tokens, max(1, min(rows, len(tokens) // (bptt + 1))), bptt, seed)
+
+    def batches(self, epoch: int) -> Batches:
+        """For ``training.fit``: the batches of an epoch, which depend on nothing but its number."""
+        start = int(np.random.default_rng([self.seed, epoch]).integers(len(self.tokens)))
+        return Batches(self, start)
+
+    def step(self, model: LanguageModel) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
+        """For ``training.fit``: the mean loss of a batch, and the state at its end."""
+        where = model.embedding.weight.device
+
+        def step(batch: Ids, carried: Any) -> tuple[Tensor, Any]:
+            tokens = torch.from_numpy(batch).to(where)  # (rows, steps + 1)
+            known, state = model(tokens[:, :-1], carried)
+            return model.loss(known, tokens[:, 1:]), state
+
+        return step
+
+
+class Batches:
+    """The batches of one epoch, each ``(rows, steps + 1)`` ids: what is read, and behind it what comes next."""
+
+    def __init__(self, streams: Streams, start: int) -> None:
+        self.streams, self.start = streams, start
+        self.length = len(streams.tokens) // streams.rows - 1  # steps of a row
+
+    def __len__(self) -> int:
+        return max(1, -(-self.length // self.streams.bptt))
+
+    def __iter__(self) -> Iterator[Ids]:
+        tokens, rows = self.streams.tokens, self.streams.rows
+        begins = self.start + np.arange(rows)[:, None] * (len(tokens) // rows)  # (rows, 1)
+        for position in range(0, self.length, self.streams.bptt):
+            steps = min(self.streams.bptt, self.length - position)
+            places = (begins + np.arange(position, position + steps + 1)) % len(tokens)
+            yield np.asarray(tokens[places], np.int64)
+
+
+def log_probabilities(model: LanguageModel, tokens: Ids, rows: int = 1) -> NDArray[np.float32]:
+    """Natural log-probabilities of each unit after the first, ``(t - 1,)``, in eval mode.
+
+    Arguments:
+        model: left in the mode that it is in.
+        tokens: ``(t,)`` ids.
+        rows: the text is cut into so many, read side by side: faster, but each begins knowing nothing.
+    """
+    count = len(tokens) - 1
+    rows = max(1, min(rows, count // _READ))
+    length = -(-count // rows)
+    padded = np.zeros(rows * length + 1, np.int64)
+    padded[: count + 1] = tokens
+    where, training = model.embedding.weight.device, model.training
+    found: list[Tensor] = []
+    state: Any = None
+    model.eval()
+    with torch.no_grad(), devices.autocast(where, bf16=False):
+        table = torch.from_numpy(np.stack([padded[r * length : (r + 1) * length + 1] for r in range(rows)])).to(where)
+        for start in range(0, length, _READ):
+            chunk = table[:, start : start + _READ + 1]  # (rows, steps + 1)
+            known, state = model(chunk[:, :-1], state)
+            found.append(model.log_probabilities(known, chunk[:, 1:]))
+    model.train(training)
+    scores: NDArray[np.float32] = torch.cat(found, dim=1).flatten()[:count].cpu().numpy()
+    return scores

@@ -1,0 +1,313 @@
+"""Makes a generator: counts n-grams, trains the network, chooses how both are mixed, measures, saves."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import shutil
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.core import checkpoint, clock, files
+from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.equations import Array
+from seqcli.errors import DivergedError, Interrupted
+from seqcli.generation import ngram, report, sample
+from seqcli.generation.config import GeneratorConfig
+from seqcli.generation.data import Corpus
+from seqcli.generation.drawing import Request
+from seqcli.generation.loading import KIND, Model
+from seqcli.generation.mixing import mixed, weights
+from seqcli.generation.mixture import Mixture
+from seqcli.generation.network import Network
+from seqcli.generation.ngram import KneserNey
+from seqcli.generation.plan import Plan
+from seqcli.generation.report import Scored
+from seqcli.results import Progress, Result
+
+if TYPE_CHECKING:
+    from seqcli.core.training import Epoch, TrainingState
+    from seqcli.generation.model import LanguageModel
+
+LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
+COUNTED_UNITS: Final = 20_000_000  # of the training text for the n-grams; each takes about 100 bytes of memory
+VALID_UNITS: Final = 100_000  # that are looked at after every epoch
+WEIGHED_UNITS: Final = 1_000_000  # by which the weights of the mixture are chosen
+_TRAIN_UNITS: Final = 20_000  # that are scored again, to see whether they were learned by heart
+_SAMPLE: Final = Request(length=200, temperature=0.8, count=4)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the model goes.
+
+    Arguments:
+        out: its folder.
+        overwrite: replace the model that is there, once the new one is whole.
+        resume: go on with an interrupted run.
+    """
+
+    out: Path
+    overwrite: bool = False
+    resume: bool = False
+
+    def check(self) -> None:
+        """Refuses a place that holds something else, before anything is read or loaded.
+
+        Raises:
+            ModelError: it holds something, or there is nothing to resume.
+            MachineError: it cannot be written to.
+        """
+        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
+
+
+def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None, Result]:
+    """Trains a language model of a corpus and writes its folder; yields signs of life, returns the report.
+
+    The validation part chooses the epoch that is kept and the weights of the mixture; the test part is seen by nothing
+    but the report. An interrupted run is saved in ``resume/`` after the step in hand.
+
+    Arguments:
+        corpus: from ``data.prepare``.
+        place: where the model goes.
+        plan: what is trained, and how; from ``plan.make``.
+
+    Raises:
+        ModelError: the place holds something, or there is nothing to resume.
+        DivergedError: the loss stopped being a number; the last good weights are saved.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    out = place.out
+    place.check()  # before a lock is laid beside it
+    with files.lock(out, LOCK_SECONDS), _swept(out):
+        place.check()
+        if not place.resume and ModelFolder(out).resume.exists():
+            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+        yield Progress("counting n-grams", 0)
+        began = time.process_time()
+        counts = KneserNey.fit(corpus.train[:COUNTED_UNITS], len(corpus.units), plan.order)
+        counted = time.process_time() - began
+        fit = _Fit(corpus, plan, ModelFolder(out).resume, resume=place.resume)
+        try:
+            state = yield from fit.run()
+        except DivergedError:
+            if not ModelFolder(out).manifest.exists():  # a model that is there is worth more
+                sad = Result((), sentences=("The training diverged: these are the last good weights.",))
+                config = replace(plan.config, mixture=())
+                _save(out, corpus, plan, config=config, counts=counts, state=fit.state, told=sad)
+            raise
+        trained = time.process_time() - began - counted
+        yield Progress("measuring", state.step, state.planned_steps)
+        scores = _Scores(corpus, counts, fit.model, plan, counted=counted, trained=trained)
+        config = replace(plan.config, mixture=scores.weights if plan.mixture else ())
+        told = _report(corpus, config, counts, state.weights(), scores)
+        _save(out, corpus, plan, config=config, counts=counts, state=state, told=told)
+        if state.stopped == "time":
+            done = f"--max-minutes: the time was up after {state.step} of {state.planned_steps} planned steps"
+            told = replace(told, warnings=(*told.warnings, f"{done}; no --steps gives these weights again"))
+    return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
+    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds something, or is not there
+                folder.rmdir()
+
+
+def _next(out: Path) -> str:
+    return shlex.join(["seqcli", "generate", str(out)])
+
+
+class _Fit:
+    """The training of the network, which can be stopped and gone on with."""
+
+    def __init__(self, corpus: Corpus, plan: Plan, folder: Path, *, resume: bool) -> None:
+        from seqcli.core import device
+        from seqcli.core.training import TrainingState, seed_everything
+        from seqcli.generation.chunks import Streams
+        from seqcli.generation.model import LanguageModel
+
+        self.plan, self.folder, self.corpus = plan, folder, corpus
+        chosen = device.choose(plan.device)
+        device.set_threads(plan.threads)
+        seed_everything(plan.fit.seed)
+        self.streams = Streams.of(corpus.train, plan.rows, plan.bptt, plan.fit.seed)
+        self.model: LanguageModel = LanguageModel(plan.config).to(chosen)
+        fingerprint = {
+            "corpus": corpus.fingerprint,
+            "config": asdict(plan.config),
+            "rows": self.streams.rows,
+            "bptt": self.streams.bptt,
+            "device": str(chosen),
+            "threads": plan.threads,
+        }
+        if resume:
+            self.state: TrainingState = TrainingState.load(folder, self.model, plan.fit, fingerprint)
+        else:
+            self.state = TrainingState(self.model, plan.fit, fingerprint)
+
+    def run(self) -> Generator[Progress, None, TrainingState]:
+        """Trains to the end, from where an interrupted run stopped if there is one to resume."""
+        from seqcli.core.training import Signals, fit
+
+        with Signals() as signals:
+            try:
+                for epoch in fit(
+                    self.state,
+                    self.streams.batches,
+                    self.streams.step(self.model),
+                    validate=self._validate if len(self.corpus.valid) > 1 else None,
+                    signals=signals,
+                    size=lambda batch: batch.size - len(batch),
+                ):
+                    if epoch.save_due:
+                        self.state.save(self.folder)
+                    text = self._said(epoch)
+                    yield Progress("training", epoch.step, epoch.planned_steps, text, line=epoch.complete)
+            except Interrupted:
+                self.state.save(self.folder)
+                raise
+        return self.state
+
+    def _validate(self) -> float:
+        """Mean natural log-loss of a unit of the validation text."""
+        from seqcli.generation.chunks import log_probabilities
+
+        return -float(log_probabilities(self.model, self.corpus.valid[:VALID_UNITS], rows=8).mean(dtype=np.float64))
+
+    def _said(self, epoch: Epoch) -> str:
+        """Loss, bits per character, speed and the time that is left."""
+        per_character = _units_a_character(self.corpus, "train") / math.log(2)
+        said = [f"epoch {epoch.epoch}", f"loss {epoch.train_loss:.4f}"]
+        if epoch.validation is not None:
+            said += [f"validation {epoch.validation:.4f} ({epoch.validation * per_character:.3f} bits a character)"]
+        else:
+            said += [f"{epoch.train_loss * per_character:.3f} bits a character"]
+        if epoch.per_second is not None:
+            said.append(f"{epoch.per_second:,.0f} units a second")
+        left = epoch.seconds / max(1, epoch.step) * (epoch.planned_steps - epoch.step)
+        if left > 0:
+            said.append(f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left")
+        return ", ".join(said)
+
+
+class _Scores:
+    """What the network, the n-grams and both together make of the validation and the test text."""
+
+    def __init__(
+        self, corpus: Corpus, counts: KneserNey, model: LanguageModel, plan: Plan, *, counted: float, trained: float
+    ) -> None:
+        from seqcli.generation.chunks import log_probabilities
+
+        self.weights: tuple[float, ...] = (0.5,) * counts.order
+        self.scored: list[Scored] = []
+        name = plan.config.cell
+        for part in ("valid", "test"):
+            tokens = getattr(corpus, part)
+            if len(tokens) < 2:
+                continue
+            network = log_probabilities(model, tokens).astype(np.float64)
+            others = report.counted(corpus, counts, part, counted)
+            orders = counts.order_matched(tokens[1:])
+            if part == "valid":
+                some = slice(WEIGHED_UNITS)
+                self.weights = weights(network[some], others[0].logs[some], orders[some], counts.order)
+            both = mixed(network, others[0].logs, orders, self.weights)
+            self.scored += [Scored(name, part, network, trained), *others]
+            if plan.mixture:
+                self.scored.insert(-len(others) - 1, Scored(report.MIXTURE, part, both, trained + counted))
+        again = log_probabilities(model, corpus.train[: _TRAIN_UNITS + 1]).mean(dtype=np.float64)
+        self.train_bits = -float(again) / math.log(2) * _units_a_character(corpus, "train")
+
+
+def _units_a_character(corpus: Corpus, part: str) -> float:
+    return corpus.parts[part].tokens / max(1, corpus.parts[part].characters)
+
+
+def _report(
+    corpus: Corpus, config: GeneratorConfig, counts: KneserNey, tensors: dict[str, Array], scores: _Scores
+) -> Result:
+    network = Network.from_tensors(config, tensors)
+    mixture = Mixture(network, counts if config.mixture else None, config.mixture)
+    model = Model(Manifest(KIND, ""), config, corpus.units, mixture)
+    samples = [str(row["text"]) for row in sample.texts(model, [""], _SAMPLE, sample.Tally())]
+    return report.report(corpus, scores.scored, network=config.cell, train_bits=scores.train_bits, samples=samples)
+
+
+def _save(
+    out: Path,
+    corpus: Corpus,
+    plan: Plan,
+    *,
+    config: GeneratorConfig,
+    counts: KneserNey,
+    state: TrainingState,
+    told: Result,
+) -> None:
+    """Writes the folder; its manifest says how to make it again, as in the forecasting room."""
+    import torch
+
+    data = {
+        "sources": list(plan.sources),
+        "fingerprint": corpus.fingerprint,
+        "parts": {name: asdict(part) for name, part in corpus.parts.items()},
+        "steps": state.step,
+        "planned_steps": state.planned_steps,
+        "cut_by_time": state.stopped == "time",
+        "threads": torch.get_num_threads(),
+    }
+    manifest = Manifest(
+        kind=KIND,
+        created=clock.now().isoformat(timespec="seconds"),
+        command=plan.command,
+        seed=plan.fit.seed,
+        data=data,
+        metrics=told.records,
+    )
+    settings = asdict(config) | {"fit": asdict(plan.fit), "rows": plan.rows, "bptt": plan.bptt}
+    extra: dict[str, dict[str, Array]] = {ngram.FILE: counts.tensors()} if config.mixture else {}
+    checkpoint.save(
+        out,
+        manifest,
+        config=settings,
+        tensors=state.weights(),
+        history=state.history,
+        card=_card(out, manifest, config, told),
+        documents=corpus.units.documents(),
+        extra_tensors=extra,
+        overwrite=True,
+    )
+
+
+def _card(out: Path, manifest: Manifest, config: GeneratorConfig, told: Result) -> str:
+    """The model card: what it is, what it was trained on, how good it is, what it must not be taken for."""
+    name = out.resolve().name
+    mixed_with = f", mixed with an n-gram model of order {len(config.mixture)}" if config.mixture else ""
+    lines = [
+        f"# {name}: a language model made by seqcli",
+        "",
+        f"- Network: {config.cell}, {config.layers} layer(s) of {config.hidden} units, embedding {config.embedding}, "
+        f"{config.vocabulary:,} kinds of {config.unit}{mixed_with}.",
+        f"- Corpus: {', '.join(manifest.data['sources']) or 'unnamed'}.",
+        f"- Made: {manifest.created}, seed {manifest.seed}, with `{manifest.command}`.",
+        "",
+        *(f"- {sentence}" for sentence in told.sentences if not sentence.startswith("A sample")),
+        "",
+        f"Use: `{_next(Path(name))}`. What it writes is likely, not true.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import ClassVar, NoReturn, cast
 
 import numpy as np
 
+from seqcli.core.fasttext import MAGIC
 from seqcli.core.lines import open_input
 from seqcli.errors import InputError
 
@@ -24,7 +25,6 @@ SUFFIXES = (".vec", ".txt", ".bin", ".w2v", ".glove")
 _MOST_DIMENSIONS = 65_536
 _LONGEST_WORD = 4096  # bytes
 _BLOCK = 2048  # rows parsed at once
-_FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 _HINT = "expected word2vec text or binary, fastText .vec or GloVe text"
 
 
@@ -47,6 +47,7 @@ class VectorFile:
     bad_utf8: int = 0
     doubled: int = 0
     dim: int = 0
+    subwords: ClassVar[tuple[int, int]] = (0, 0)  # only fastText's own models have some, see core/fasttext.py
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The vectors in blocks ``(n, dim)``, float32; ``words`` grows along.
@@ -60,8 +61,8 @@ class VectorFile:
             head = reader.peek(65_536)
             if not head:
                 self._refuse("is empty")
-            if head.startswith(_FASTTEXT_MAGIC):
-                self._refuse("is a fastText model, not its vectors", "give the .vec file that lies beside it")
+            if head.startswith(MAGIC):
+                self._refuse("is a fastText model, not a file of vectors")
             first = head.split(b"\n", 1)[0].split()
             if len(first) == 2 and all(part.isdigit() for part in first):
                 reader.readline(64)

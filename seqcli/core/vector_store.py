@@ -47,6 +47,7 @@ class Description:
         keys: number of keys.
         bad_utf8: keys of the source that were not UTF-8.
         sizes: bytes of each file.
+        subwords: characters of fastText's subwords, at least and at most; at most 0: the table has none.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Description:
     keys: int
     bad_utf8: int
     sizes: dict[str, int]
+    subwords: tuple[int, int] = (0, 0)
     format: int = FORMAT
 
 
@@ -68,6 +70,7 @@ class Origin(NamedTuple):
     form: str = "surface"
     recipe: str = "content,idf"
     words: str = "word"
+    subwords: tuple[int, int] = (0, 0)
 
 
 class VectorStore:
@@ -90,6 +93,8 @@ class VectorStore:
             loaded[name].view(np.ndarray) for name in _TABLES
         )
         self.mean, self.components = top[0], top[1:]
+        subwords = path / "subwords.npy"
+        self._subwords = np.load(subwords, mmap_mode="r", allow_pickle=False) if about.subwords[1] else None
         with (path / "keys.bin").open("rb") as file:
             self._keys = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
@@ -99,7 +104,8 @@ class VectorStore:
         try:
             about = Description(**read_json(path / "store.json", dict))
             whole = all((path / name).stat().st_size == size for name, size in about.sizes.items())
-            if about.format != FORMAT or not whole or set(about.sizes) != {"keys.bin", *(f"{n}.npy" for n in _TABLES)}:
+            tables = (*_TABLES, "subwords") if about.subwords[1] else _TABLES
+            if about.format != FORMAT or not whole or set(about.sizes) != {"keys.bin", *(f"{n}.npy" for n in tables)}:
                 return None
             return cls(path, about)
         except (ModelError, OSError, TypeError, ValueError, AttributeError):
@@ -140,6 +146,15 @@ class VectorStore:
         """Whether a key is known to be what the tokenizer would make of it, so that nobody need ask."""
         at = self._find(key)
         return at is not None and bool(self._settled[at])
+
+    def of_subwords(self, word: str) -> np.ndarray | None:
+        """What fastText makes of a word that is no key: the mean of its subwords; None where there are none."""
+        if self._subwords is None:
+            return None
+        from seqcli.core.fasttext import subwords
+
+        rows = subwords(word, *self.about.subwords, len(self._subwords))
+        return self._subwords[rows].mean(axis=0) if rows else None
 
     def owner(self, row: int) -> str:
         """The word that a row was made for."""
@@ -254,7 +269,8 @@ class StoreWriter:
             np.save(self._folder / f"{name}.npy", table, allow_pickle=False)
         (self._folder / "keys.bin").write_bytes(b"".join(names))
         written = {file.name: file.stat().st_size for file in self._folder.iterdir()}
-        about = Description(*origin, rows=self._count, dim=self._dim, keys=len(names), bad_utf8=bad_utf8, sizes=written)
+        about = Description(**origin._asdict(), rows=self._count, dim=self._dim, keys=len(names), bad_utf8=bad_utf8,
+                            sizes=written)  # fmt: skip
         (self._folder / "store.json").write_text(dump_json(asdict(about)), encoding="utf-8")
 
     def close(self) -> None:

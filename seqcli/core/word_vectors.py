@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from seqcli.core.folders import cache_folder
 from seqcli.core.vector_store import Origin, StoreWriter, VectorStore
 from seqcli.errors import InputError, MachineError, ModelError
 
-How = Literal["normalized", "dictionary", "surface", "composed", "none"]
+How = Literal["normalized", "dictionary", "surface", "composed", "subwords", "none"]
 KIND = "vectors"
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Found(NamedTuple):
     """What a word's vector is, and how it came.
 
     Arguments:
-        how: the form by which it was found; ``composed`` from parts; ``none``: there is nothing to compose it from.
+        how: the form by which it was found; ``composed`` from parts; ``subwords``: from its character n-grams, as
+            fastText does; ``none``: there is nothing to compose it from.
         keys: the keys that answered: one, or the parts.
         vector: ``(dim,)``, float32, as in the source; zeros where there is none.
         weight: by inverse frequency, in (0, 1].
@@ -148,7 +149,8 @@ def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
         words = checkpoint.load_list(path, "vocab.json")
         if vectors is None or vectors.ndim != 2 or len(vectors) != len(words) or len(set(words)) != len(words):
             raise ModelError(str(path), "its words and its vectors do not fit together", "train the model again")
-        about = {name: value for name in ("form", "recipe", "words") if isinstance(value := config.get(name), str)}
+        known = ("form", "recipe", "words")
+        about: dict[str, Any] = {name: value for name in known if isinstance(value := config.get(name), str)}
         origin = Origin(f"{config.get('method', 'vectors')} {manifest.id}", **about)
         vector_store.write_store(folder, vectors, zip(words, range(len(words)), strict=True), origin)
 
@@ -168,9 +170,10 @@ def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
     identity = f"{zlib.crc32(bytes(path.resolve())):08x}-{status.st_size:x}-{status.st_mtime_ns:x}"
 
     def build(folder: Path) -> None:
+        from seqcli.core import fasttext
         from seqcli.core.vector_files import VectorFile
 
-        file = VectorFile(path)
+        file = fasttext.FastTextFile(path, folder) if fasttext.is_model(path) else VectorFile(path)
         blocks = file.blocks()
         first = next(blocks)
         writer = StoreWriter(folder, first.shape[1])
@@ -178,7 +181,7 @@ def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
             writer.add(first)
             for block in blocks:
                 writer.add(block)
-            writer.finish(file.words.items(), Origin(path.name), bad_utf8=file.bad_utf8)
+            writer.finish(file.words.items(), Origin(path.name, subwords=file.subwords), bad_utf8=file.bad_utf8)
         finally:
             writer.close()
 
@@ -235,16 +238,16 @@ class Lookup:
 
     def _token(self, token: Token) -> Found:
         if self._surface_only:
-            return self.key(token.surface, "surface") or self.nothing
-        if found := self._direct(token):
+            return self.key(token.surface, "surface") or self._from_subwords(token.surface) or self.nothing
+        if found := self._direct(token) or self._from_subwords(token.surface):
             return found
         found = self._from_parts(token)
         return found if found.keys else self._from_characters(token.normalized)
 
     def query(self, text: str) -> Found:
         """The vector of what a person typed as one word, even where it is several tokens."""
-        if self._surface_only or self.store.about.words == "char":
-            return self.key(text, "surface") or self.nothing
+        if self._surface_only or self.store.about.words == "char" or self.store.about.subwords[1]:
+            return self.key(text, "surface") or self._from_subwords(text) or self.nothing
         if self._order[0] == "normalized" and self.store.is_settled(text):
             return self.key(text, "normalized") or self.nothing
         tokens = self.tokens.tokens(text)
@@ -299,6 +302,10 @@ class Lookup:
             if found := self.key(getattr(token, how), how):
                 return found
         return None
+
+    def _from_subwords(self, word: str) -> Found | None:
+        vector = self.store.of_subwords(word)
+        return None if vector is None else Found("subwords", (word,), vector, self.weight(self.store.about.keys), None)
 
     def _from_parts(self, token: Token) -> Found:
         parts = [

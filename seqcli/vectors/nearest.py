@@ -219,6 +219,9 @@ class Words:
         if found.how == "none":
             answers.fail(self._unknown(word, spelt=answers.failed < _SPELT))
             return None
+        if found.how == "subwords":
+            answers.note(f"{word} has no vector of its own: made of its character n-grams, as fastText does")
+            return self._process(found.vector), set()
         if found.row is None:
             answers.note(f"{word} has no vector of its own: composed from {' '.join(found.keys)}")
             return self._process(found.vector), {row for key in found.keys if (row := self._own(key)) is not None}

@@ -1,0 +1,266 @@
+"""What ``seqcli evaluate`` does with a generator: how well it predicts a text, as a whole, by line and by unit.
+
+bits per character = Σ -log2 p(unit) / characters, a line end being one. ``bpc_open`` charges 16 bits more for each
+character that the vocabulary does not hold: models with different vocabularies compare by it. The first unit is
+predicted from the beginning of a document; where there are several documents, so is the end of each but the last.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from seqcli.core.evaluation import Request
+from seqcli.core.texts import Item, batches, items
+from seqcli.errors import InputError
+from seqcli.generation.loading import Model, load
+from seqcli.generation.mixture import Floats, Mixture, Scores
+from seqcli.generation.network import Ids
+from seqcli.generation.report import UNSEEN_BITS
+from seqcli.generation.sources import Sources
+from seqcli.generation.units import DOCUMENT, Units
+from seqcli.results import Progress, Record, Result
+
+_CHUNK = 4096  # units that are predicted at once
+_BLOCK = 1 << 18  # characters of a line that is still waited for
+_STRETCH = 16  # units of the smallest stretch
+_STRETCHES = 4096  # sums that are kept of a text of any length
+_RESAMPLED = 200  # stretches that an interval is drawn from, as in the report of a training
+_DRAWS = 2000
+_SIDE_BY_SIDE = 64  # lines
+
+
+def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, None, Result]:
+    """Measures a model on text: a record each for the mixture, the network and the n-grams.
+
+    Arguments:
+        path: the model folder.
+        source: a text file, a folder of them, a table with a column of texts, or ``-``.
+        request: how it is read; ``per_token`` names a file for the probability of each unit by ``part``.
+
+    Raises:
+        UsageError: it asks for what only other kinds have.
+        InputError: there is no text in it.
+    """
+    request.refuse("generator", "per_class")
+    model = load(path)
+    model.mixture.only(request.part)
+    sums = _Sums.of(model)
+    begin = time.process_time()
+    with ExitStack() as stack:
+        file = None
+        if request.per_token is not None:
+            file = stack.enter_context(request.per_token.open("w", encoding="utf-8", newline="\n"))
+        reading = model.mixture.start()
+        for ids, surfaces, characters, missing in _read(model.units, source, request, spelled=file is not None):
+            scores, reading = model.mixture.scores(reading, ids[None])
+            sums.add(scores, ids, characters, missing)
+            if file is not None:
+                _write(file, _chosen(scores, request.part), ids, surfaces)
+            yield Progress("reading", sums.characters, text=sums.told())
+    if not sums.characters:
+        raise InputError(source, "holds no text", "give a file with text in it")
+    records = sums.records(round(time.process_time() - begin, 2))
+    return Result(tuple(records), sentences=tuple(_sentences(records, sums)), warnings=model.warnings())
+
+
+def lines(path: Path, source: str, request: Request, *, even: bool = False) -> Iterator[Record]:
+    """Measures each line of a text, or each row of a table, by itself: a filter that keeps the input's columns.
+
+    Arguments:
+        path: the model folder.
+        source: a file of lines, a table, or ``-``.
+        request: how it is read, and which ``part`` of the model is asked.
+        even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
+
+    Returns:
+        Records of ``text``, or the columns of the table, with ``bits_per_char`` (None for an empty line),
+        ``log_probability`` (natural, of the line without its end), and ``error`` where a row cannot be used. Where
+        the table has a column of that name, ours is ``bits_per_char_1``.
+    """
+    request.refuse("generator", "per_class", "per_token")
+    model = load(path)
+    mixture = model.mixture.only(request.part)
+    found = items(
+        ["-"] if source == "-" else [],
+        None if source == "-" else source,
+        input_format=request.input_format,
+        column=request.text_column,
+        encoding=request.encoding,
+    )
+    for some in batches(found):
+        for item, (likely, characters) in zip(some, _of_lines(model.units, mixture, some), strict=True):
+            columns = {"text": item.text} if item.columns is None else item.columns
+            bits = -likely / math.log(2) / characters if characters else None
+            measured: dict[str, object] = {"bits_per_char": bits, "log_probability": likely if characters else None}
+            if item.error is not None:
+                measured = dict.fromkeys(measured)
+            if item.error is not None or even:
+                measured["error"] = item.error and str(item.error)
+            record = dict(columns)
+            for name, value in measured.items():
+                names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
+                record[next(one for one in names if one not in columns)] = value
+            yield record
+
+
+def _of_lines(units: Units, mixture: Mixture, some: list[Item]) -> Iterator[tuple[float, int]]:
+    """The log-probability of each text as a document of its own, and its characters."""
+    encoded = [units.encode(item.text) for item in some]
+    likely = [0.0] * len(some)
+    start = mixture.start()
+    order = sorted(range(len(some)), key=lambda row: len(encoded[row]))  # those of a length side by side
+    for first in range(0, len(order), _SIDE_BY_SIDE):
+        rows = order[first : first + _SIDE_BY_SIDE]
+        reading = start.select(np.zeros(len(rows), np.int64))
+        longest = len(encoded[rows[-1]])
+        for place in range(0, longest, _CHUNK):
+            width = min(_CHUNK, longest - place)
+            tokens = np.full((len(rows), width), DOCUMENT, np.int32)
+            for row, one in zip(tokens, rows, strict=True):
+                part = encoded[one][place : place + width]
+                row[: len(part)] = part
+            scores, reading = mixture.scores(reading, tokens)
+            for logs, one in zip(scores.mixture, rows, strict=True):
+                likely[one] += float(logs[: max(0, len(encoded[one]) - place)].sum(dtype=np.float64))
+    return zip(likely, (len(item.text) for item in some), strict=True)
+
+
+def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iterator[tuple[Ids, list[str], int, int]]:
+    """The units of a text chunk by chunk, their surfaces if wanted, their characters and those that are unknown."""
+    documents = Sources([source], request.encoding, request.text_column, request.input_format)
+    for number, document in enumerate(documents):
+        if number:
+            yield np.array([DOCUMENT]), [""], 0, 0
+        for text in _whole_lines(document.blocks):
+            ids, missing = units.encode_counting(text)
+            surfaces = [surface for _, surface in units.pieces(text)] if spelled else []
+            ends = [*range(_CHUNK, len(ids), _CHUNK), len(ids)]
+            for start, end in itertools.pairwise([0, *ends]):
+                last = end == len(ids)
+                yield ids[start:end], surfaces[start:end], len(text) if last else 0, missing if last else 0
+
+
+def _whole_lines(blocks: Iterable[str]) -> Iterator[str]:
+    """The same text in pieces that end at the end of a line, unless a line is very long."""
+    rest = ""
+    for block in blocks:
+        rest += block
+        end = len(rest) if len(rest) > _BLOCK else rest.rfind("\n") + 1
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
+
+
+def _write(file: IO[str], logs: Floats, ids: Ids, surfaces: list[str]) -> None:
+    """A line a unit: as it stands in the text, a tab, the natural logarithm of its probability."""
+    for one, surface, likely in zip(ids.tolist(), surfaces, logs.tolist(), strict=True):
+        if one != DOCUMENT:
+            escaped = surface.replace("\n", "\\n").replace("\t", "\\t")
+            file.write(f"{escaped}\t{likely!r}\n")
+
+
+def _chosen(scores: Scores, part: str) -> Floats:
+    logs = {"network": scores.network, "kneser-ney": scores.ngram}.get(part)
+    chosen: Floats = (scores.mixture if logs is None else logs)[0]
+    return chosen
+
+
+@dataclass
+class _Sums:
+    """Sums over a text of any length, and over its stretches, from which the intervals are drawn.
+
+    Arguments:
+        names: of the models that are measured.
+        units: of the model.
+        stretch: units of a stretch; doubled whenever there are too many.
+        stretches: of each stretch: units, characters, and the bits of each model.
+    """
+
+    names: tuple[str, ...]
+    units: Units
+    stretch: int = _STRETCH
+    stretches: list[Floats] = field(default_factory=list)
+    characters: int = 0
+    missing: int = 0
+
+    @classmethod
+    def of(cls, model: Model) -> _Sums:
+        """Of every part of a model."""
+        counted = model.mixture.ngram is not None
+        return cls(("mixture", model.config.cell, "kneser-ney") if counted else (model.config.cell,), model.units)
+
+    def add(self, scores: Scores, ids: Ids, characters: int, missing: int) -> None:
+        """Takes the next units."""
+        logs = [scores.mixture, scores.network, scores.ngram] if len(self.names) > 1 else [scores.network]
+        bits = np.array([one[0] for one in logs if one is not None], np.float64) / -math.log(2)
+        for start in range(0, len(ids), self.stretch):
+            some = slice(start, start + self.stretch)
+            own = ids[some]
+            self.stretches.append(np.array([len(own), self.units.characters(own.tolist()), *bits[:, some].sum(axis=1)]))
+        self.characters += characters
+        self.missing += missing
+        while len(self.stretches) > _STRETCHES:
+            self.stretches, self.stretch = list(_halved(np.array(self.stretches))), 2 * self.stretch
+
+    def told(self) -> str:
+        """What is known so far, in a few words."""
+        total = np.sum(self.stretches, axis=0)
+        return f"{self.names[0]} {total[2] / max(total[1], 1):.3f} bits per character"
+
+    def records(self, seconds: float) -> list[dict[str, object]]:
+        """A record a model."""
+        stretches = np.array(self.stretches)
+        while len(stretches) > _RESAMPLED:
+            stretches = _halved(stretches)
+        count = len(stretches)
+        drawn = np.random.default_rng(0).integers(0, count, (_DRAWS if count > 1 else 0, count))
+        totals = np.concatenate([stretches.sum(axis=0)[None], stretches[drawn].sum(axis=1)])  # (1 + draws, …)
+        # The characters of the stretches are those of the units; an unknown word has more than one.
+        totals[:, 1] *= self.characters / totals[0, 1]
+        return [
+            self._record(name, totals[:, 0], totals[:, 1], totals[:, 2 + k], seconds)
+            for k, name in enumerate(self.names)
+        ]
+
+    def _record(self, name: str, n: Floats, characters: Floats, bits: Floats, seconds: float) -> dict[str, object]:
+        figures = {
+            "bits_per_char": bits / characters,
+            "bpc_open": bits / characters + UNSEEN_BITS * self.missing / self.characters,
+            "perplexity": 2.0 ** (bits / n),
+        }
+        record: dict[str, object] = {"model": name, "n": int(n[0]), "characters": self.characters}
+        for figure, values in figures.items():
+            low, high = np.quantile(values[1:], (0.025, 0.975)).tolist() if len(values) > 1 else (math.nan, math.nan)
+            record |= {figure: float(values[0]), f"{figure}_low": low, f"{figure}_high": high}
+        return record | {"seconds": seconds}
+
+
+def _halved(stretches: Floats) -> Floats:
+    """Every two neighbours as one."""
+    pairs = len(stretches) // 2
+    halved: Floats = stretches[: 2 * pairs].reshape(pairs, 2, -1).sum(axis=1)
+    return np.concatenate([halved, stretches[2 * pairs :]])
+
+
+def _sentences(records: list[dict[str, object]], sums: _Sums) -> Iterator[str]:
+    best = records[0]
+    yield (
+        f"{best['model']}: {best['bpc_open']:.4f} bits per character (95 %: {best['bpc_open_low']:.4f} to "
+        f"{best['bpc_open_high']:.4f}), perplexity {best['perplexity']:.2f}, on {sums.characters:,} characters."
+    )
+    if sums.missing:
+        yield (
+            f"{sums.missing:,} of them ({sums.missing / sums.characters:.2%}) stand in units that the model does not "
+            f"know; bpc_open charges {UNSEEN_BITS} bits for each."
+        )

@@ -201,6 +201,9 @@ def partition(
     notes: list[str] = []
     chosen = _without(chosen, judged, "validation", "test", notes)
     learnt = _without(learnt, [*chosen, *judged], "training", "validation or test", notes)
+    for name, source, part in (("training", train, learnt), ("validation", valid, chosen)):
+        if not part:
+            raise InputError((source or train).source, f"every text of the {name} part also stands in a later part")
     labels = tuple(sorted({example.label for example in learnt}))
     for example in (*chosen, *judged):
         _check_known(example, labels)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +86,7 @@ class Corpus:
     Arguments:
         path: the folder in the cache.
         units: of the training text.
+        spans: where the documents of each part stand in the text.
         parts: what each of train, valid and test holds.
         notes: what was found on the way: ``cleaned`` texts, ``copies`` of documents, ``repeated`` lines of a part.
         fingerprint: names contents and recipe.
@@ -92,6 +95,7 @@ class Corpus:
 
     path: Path
     units: Units
+    spans: Spans
     parts: Mapping[str, Part]
     notes: Mapping[str, Any]
     fingerprint: str
@@ -114,9 +118,8 @@ class Corpus:
 
     def text(self, part: str) -> Iterator[str]:
         """The text of a part in pieces of about a megabyte, whole lines where there are any."""
-        starts, ends, parts = np.load(self.path / "spans.npy")
         with (self.path / _TEXT).open("rb") as file:
-            for start, end in Spans(starts, ends, parts).of_part(part):
+            for start, end in self.spans.of_part(part):
                 yield from blocks(file, start, end)
 
     @property
@@ -170,7 +173,13 @@ def prepare(
         InputError: a file is not there or is not text; there is too little of it.
         UsageError: an option of the recipe has no such value.
     """
-    given = [recipe.sources(part) for part in (sources, valid, test)]
+    with ExitStack() as stack:
+        given = [stack.enter_context(closing(recipe.sources(part))) for part in (sources, valid, test)]
+        corpus = yield from _found_or_written(given, recipe)
+    return corpus
+
+
+def _found_or_written(given: Sequence[Sources], recipe: Recipe) -> Generator[Progress, None, Corpus]:
     if sum(part.files.count("-") for part in given) > 1:
         raise UsageError("CORPUS", "standard input is named twice", "it can be read once")
     versions = Tokenizer().recipe() if recipe.unit == "word" and recipe.tokenizer != "whitespace" else {}
@@ -192,14 +201,18 @@ def prepare(
 def _written(folder: Path, given: Sequence[Sources], recipe: Recipe) -> Generator[Progress, None, None]:
     with (folder / _TEXT).open("w+b") as file:
         spans = yield from spooled(file, given)
-        if not (spans.parts == 0).any():
-            raise InputError(_named(given[0]), "holds no text", "give files with text in them")
         names = digests(file, spans, recipe.seed)
         dropped = copied(spans, names)
         spans, names = spans.without(dropped), [name for name, drop in zip(names, dropped, strict=True) if not drop]
-        held = [part for part, own in zip(PARTS[1:], given[1:], strict=True) if not own.given]
-        spans = divided(file, spans, names, held)
-        _check_parts(spans, given, copies=int(dropped.sum()))
+        for part, own in zip(PARTS, given, strict=True):
+            if own.given and not spans.of_part(part):
+                what = "all of its text also stands in a later part" if dropped.any() else "holds no text"
+                raise InputError(_named(own), what, "train, valid and test need texts of their own")
+        spans = divided(file, spans, names, [part for part, own in zip(PARTS, given, strict=True) if not own.given])
+        if missing := next((part for part in PARTS if not spans.of_part(part)), None):
+            size = file.seek(0, io.SEEK_END)
+            what = f"is too short ({size:,} bytes of text) to be divided: nothing is left for {missing}"
+            raise InputError(_named(given[0]), what, "give more text, or --valid and --test files of their own")
         training: Iterator[str] = (block for start, end in spans.of_part("train") for block in blocks(file, start, end))
         if recipe.unit == "subword":
             training = _sampled(training, int((spans.ends - spans.starts)[spans.parts == 0].sum()), recipe.seed)
@@ -222,20 +235,13 @@ def _written(folder: Path, given: Sequence[Sources], recipe: Recipe) -> Generato
         (folder / name).write_bytes(blob)
     notes = {"cleaned": sum(part.cleaned for part in given), "copies": int(dropped.sum()), "repeated": repeated}
     digest = {name: hashlib.sha256(blob).hexdigest() for name, blob in units.blobs().items()}
-    document = {"parts": {name: asdict(part) for name, part in facts.items()}, "notes": notes, "digests": digest}
+    document = {
+        "parts": {name: asdict(part) for name, part in facts.items()},
+        "notes": notes,
+        "digests": digest,
+        "text": (folder / _TEXT).stat().st_size,
+    }
     (folder / "facts.json").write_text(dump_json(document), encoding="utf-8")
-
-
-def _check_parts(spans: Spans, given: Sequence[Sources], *, copies: int) -> None:
-    for part, own in zip(PARTS, given, strict=True):
-        if spans.of_part(part):
-            continue
-        if own.given:
-            what = "all of its text also stands in a later part" if copies else "holds no text"
-            raise InputError(_named(own), what, "the parts must have no document in common")
-        size = int((spans.ends - spans.starts).sum())
-        what = f"is too short ({size:,} bytes) to hold back a part for {part}"
-        raise InputError(_named(given[0]), what, f"give more text, or --{part} FILE")
 
 
 def _sampled(training: Iterator[str], size: int, seed: int) -> Iterator[str]:
@@ -274,12 +280,14 @@ def _opened(path: Path, fingerprint: str, *, cached: bool) -> Corpus | None:
         facts = read_json(path / "facts.json", dict)
         parts = {name: Part(**part) for name, part in facts["parts"].items()}
         units = Units.from_folder(path, digests=facts["digests"])
+        spans = Spans(*np.load(path / "spans.npy", allow_pickle=False))
         sizes = {name: (path / f"{name}.i32").stat().st_size for name in PARTS}
-    except (ModelError, OSError, KeyError, TypeError, AttributeError):
+        text = (path / _TEXT).stat().st_size
+    except (ModelError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if any(sizes[name] != 4 * parts[name].tokens for name in PARTS):
+    if text != facts["text"] or any(sizes[name] != 4 * parts[name].tokens for name in PARTS):
         return None
-    return Corpus(path, units, parts, facts["notes"], fingerprint, cached)
+    return Corpus(path, units, spans, parts, facts["notes"], fingerprint, cached)
 
 
 def _named(sources: Sources) -> str:

@@ -97,6 +97,11 @@ class Sources:
                     pass
         return found.hexdigest()
 
+    def close(self) -> None:
+        """Takes away the copy of standard input."""
+        if self._stdin is not None:
+            self._stdin.close()
+
     def __iter__(self) -> Iterator[Document]:
         for file in self.files:
             suffix = Path(file.removesuffix(".gz")).suffix.lower()

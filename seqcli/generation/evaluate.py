@@ -206,8 +206,12 @@ class _Sums:
         bits = np.array([one[0] for one in logs if one is not None], np.float64) / -math.log(2)
         for start in range(0, len(ids), self.stretch):
             some = slice(start, start + self.stretch)
-            own = ids[some]
-            self.stretches.append(np.array([len(own), self.units.characters(own.tolist()), *bits[:, some].sum(axis=1)]))
+            own = ids[some].tolist()
+            found = np.array([len(own), self.units.characters(own), *bits[:, some].sum(axis=1)])
+            if self.stretches and not (found[1] and self.stretches[-1][1]):  # only the end of a document
+                self.stretches[-1] = self.stretches[-1] + found
+            else:
+                self.stretches.append(found)
         self.characters += characters
         self.missing += missing
         while len(self.stretches) > _STRETCHES:

@@ -11,16 +11,19 @@ from seqcli.generation.ngram import KneserNey
 from seqcli.generation.report import Scored, compared, counted, interval, recited, record, report
 from seqcli.results import Result
 
-LINES = "".join(
-    f"{number}番目の猫が{'庭台門縁'[number % 4]}で{number * 7919 % 1009}回ないた。\n" for number in range(600)
-)
+
+def lines(start: int, end: int) -> str:
+    return "".join(f"{n}番目の猫が{'庭台門縁'[n % 4]}で{n * 7919 % 1009}回ないた。\n" for n in range(start, end))
+
+
+LINES = lines(0, 600)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     folder = tmp_path_factory.mktemp("report")
     (folder / "train.txt").write_text(LINES, encoding="utf-8")
-    (folder / "test.txt").write_text("鰻" + LINES[:999].replace("猫", "犬", 1) + "\n", encoding="utf-8")
+    (folder / "test.txt").write_text("鰻" + lines(600, 700)[:999].replace("猫", "犬", 1) + "\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQCLI_CACHE_DIR", str(folder / "cache"))
         work = prepare([str(folder / "train.txt")], Recipe(), test=[str(folder / "test.txt")])

@@ -13,6 +13,8 @@ GROUPS = {
     "keeping": ("track", "recalibrate", "report"),
     "text": ("tokenize",),
     "corpus": ("corpus",),
+    "classification": ("train-classifier", "classify"),
+    "generation": ("train-generator", "generate"),
     "vectors": ("embed", "similar", "train-vectors"),
     "models": ("info", "evaluate", "doctor"),
 }

@@ -126,6 +126,7 @@ TextFile = Annotated[
     str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
 ]
 TextColumn = Annotated[str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")]
+LabelColumn = Annotated[str, typer.Option("--label-column", help="The label in a table.", rich_help_panel="Table")]
 OnError = Annotated[
     Literal["mark", "skip", "fail"],
     typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),

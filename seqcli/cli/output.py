@@ -80,6 +80,27 @@ class Output:
         self.out.write(text + "\n")
         self.out.flush()
 
+    def flow(self, pieces: Iterable[str]) -> None:
+        """Plain text on stdout, piece by piece as it comes into being; on a terminal, nothing in it is obeyed."""
+        for piece in pieces:
+            self.out.write(_TEXT_CONTROL.sub(_escaped, piece) if self.out.isatty() else piece)
+            self.out.flush()
+        self.line("")
+
+    def shaded(self, pieces: Iterable[tuple[str, float]]) -> None:
+        """One line on stdout whose pieces weigh from -1 to 1: blue and red, or in brackets where there is no colour."""
+        colour = _has_colour(self.out)
+        line = ""
+        for text, weight in pieces:
+            strength = round(abs(weight) * len(_BLUES))
+            piece = _visible(text)
+            if strength and colour:
+                piece = f"\x1b[30;48;5;{(_BLUES if weight > 0 else _REDS)[strength - 1]}m{piece}\x1b[0m"
+            elif strength > 1:
+                piece = f"[{'+' if weight > 0 else '-'}{piece}]"
+            line += piece
+        self.line(line)
+
     def say(self, text: str) -> None:
         """A sentence for a person; silent with ``--quiet``."""
         self.record("info", text)
@@ -196,6 +217,9 @@ def _fitted(text: str, width: int, right: bool) -> str:
 
 # C0 and C1, line and paragraph separators, and what turns the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_TEXT_CONTROL = re.compile(rf"(?![\n\t]){_CONTROL.pattern}")  # in a text, lines and tabs are what they are
+
+_BLUES, _REDS = (195, 153, 111), (224, 217, 210)  # of the 256 colours, the palest first
 
 _STYLES = {"yellow": "33", "bold red": "1;31", "cyan": "36"}
 
@@ -220,7 +244,11 @@ def _table_cell(value: Any) -> str:
 
 def _visible(text: str) -> str:
     """The text with control characters as escapes: a name in a file must not be able to steer the terminal."""
-    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return _CONTROL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1]
 
 
 def _is_terminal(stream: TextIO) -> bool:

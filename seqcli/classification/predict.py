@@ -1,0 +1,239 @@
+"""A trained classifier: loaded without PyTorch and scikit-learn, and asked for the probabilities of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.classification.config import ClassifierConfig, prefix, shapes
+from seqcli.classification.encoding import Batch, Features, Table
+from seqcli.classification.fusion import fuse
+from seqcli.classification.linear import LinearModel
+from seqcli.classification.network import Network
+from seqcli.core import checkpoint
+from seqcli.core.checkpoint import Manifest
+from seqcli.core.safe_formats import read_json
+from seqcli.core.tokens import Token
+from seqcli.core.word_vectors import open_vectors
+from seqcli.errors import ModelError
+
+Floats = NDArray[np.floating[Any]]
+Backend = Literal["numpy", "torch"]
+
+KIND = "classifier"
+LINEAR = "linear.safetensors"
+BULK = 300_000
+"""Characters from which on PyTorch's import pays for itself."""
+
+_BATCH = 64  # texts of about one length that a network reads together
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one text.
+
+    Arguments:
+        log_probabilities: ``(labels,)``, natural logarithms.
+        tokens: what the networks read.
+    """
+
+    log_probabilities: Floats
+    tokens: Sequence[Token]
+
+    @property
+    def probabilities(self) -> Floats:
+        """``(labels,)``, adding up to 1."""
+        return np.asarray(np.exp(self.log_probabilities))
+
+    def top(self, labels: Sequence[str], count: int) -> list[dict[str, Any]]:
+        """The most probable labels, the best first."""
+        order = np.argsort(-self.log_probabilities, kind="stable")[:count]
+        return [{"label": labels[k], "probability": float(self.probabilities[k])} for k in order]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model as it was loaded.
+
+    Arguments:
+        manifest: what its folder says about itself.
+        config: its shape.
+        labels: by id.
+        features: how texts become numbers.
+        tensors: of the networks.
+        linear: the model that is fused with them; None with ``--no-fusion``.
+    """
+
+    manifest: Manifest
+    config: ClassifierConfig
+    labels: tuple[str, ...]
+    features: Features
+    tensors: dict[str, NDArray[np.float32]]
+    linear: LinearModel | None
+
+    def probabilities(self, texts: Sequence[str], *, backend: Backend = "numpy") -> Floats:
+        """Of each label, ``(texts, labels)``; of a text without tokens, how frequent the labels were in training.
+
+        Arguments:
+            texts: of any length and content.
+            backend: ``torch`` is faster once it is loaded; both agree to 1e-5.
+        """
+        return np.asarray(np.exp(self.log_probabilities(texts, self.split(texts), backend)))
+
+    def answers(self, texts: Sequence[str], backend: Backend = "numpy") -> list[Answer]:
+        """The same, with what was read of each text."""
+        tokens = self.split(texts)
+        return list(map(Answer, self.log_probabilities(texts, tokens, backend), tokens))
+
+    def log_probabilities(
+        self, texts: Sequence[str], tokens: Sequence[Sequence[Token]], backend: Backend = "numpy"
+    ) -> Floats:
+        """Natural logarithms of the probabilities of texts that were split already, ``(texts, labels)``."""
+        if not len(texts):
+            return np.zeros((0, len(self.labels)))
+        encoded = self.features.encode_tokens(tokens)
+        forward = self._torch if backend == "torch" else self._network.log_probabilities
+        logs = np.empty((len(texts), len(self.labels)), np.float32)
+        order = np.argsort(encoded.lengths, kind="stable")  # texts of one length need no padding
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            logs[rows] = forward(encoded.batch(rows))
+        linear = None
+        if self.linear is not None and self.config.fusion:
+            words = [[token.normalized for token in text] for text in tokens]
+            linear = self.linear.log_probabilities(texts, words)
+        fused = fuse(logs, linear, self.config.fusion, self.config.temperature).astype(float)
+        fused[encoded.lengths == 0] = np.log(self.tensors["prior"])
+        return fused
+
+    def attention(self, tokens: Sequence[Token]) -> Floats:
+        """How much the networks look at each token, ``(tokens,)``, adding up to 1."""
+        if not tokens:
+            return np.zeros(0)
+        attention: Floats = self._network.forward(self.features.encode_tokens([tokens]).batch([0]))[1][0]
+        return attention
+
+    def split(self, texts: Sequence[str]) -> list[list[Token]]:
+        """The tokens of each text that the networks read."""
+        return [self.features.tokens(text) for text in texts]
+
+    @cached_property
+    def _network(self) -> Network:
+        return Network.from_tensors(self.config, self.tensors)
+
+    @cached_property
+    def _torch(self) -> Callable[[Batch], Floats]:
+        return _on_torch(self.config, self.tensors)
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A model by its name, cheap to send to another process.
+
+    Arguments:
+        path: its folder.
+        id: which model must be there.
+        backend: how it computes.
+    """
+
+    path: Path
+    id: str
+    backend: Backend = "numpy"
+
+    @classmethod
+    def of(cls, path: Path) -> Handle:
+        """The model that a folder holds.
+
+        Raises:
+            ModelError: as ``load``.
+        """
+        return cls(path, checkpoint.peek(path, KIND).id)
+
+    def open(self) -> Model:
+        """The model, loaded once in a process.
+
+        Raises:
+            ModelError: as ``load``; or another model has taken its place.
+        """
+        return _opened(self.path, self.id)
+
+
+def load(path: Path) -> Model:
+    """Reads a model folder.
+
+    Raises:
+        ModelError: it is missing, damaged, of another kind or too new, or its parts are not of one saving.
+    """
+    checkpoint.peek(path, KIND)
+    labels, words, characters = (
+        checkpoint.load_list(path, name) for name in ("labels.json", "vocab.json", "characters.json")
+    )
+
+    def expected(values: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        return shapes(ClassifierConfig.from_json(values, str(path)), len(words), len(characters), len(labels))
+
+    manifest, values, tensors = checkpoint.load(path, KIND, expected)
+    config = ClassifierConfig.from_json(values, str(path))
+    features = _features(config, words, characters, path)
+    return Model(manifest, config, tuple(labels), features, tensors, _linear(path, manifest, len(labels)))
+
+
+def _features(config: ClassifierConfig, words: Sequence[str], characters: Sequence[str], path: Path) -> Features:
+    if config.vectors != "ginza":
+        return Features(config, words, characters)
+    store = open_vectors("ginza")
+    scale = 1 / float(np.linalg.norm(store.vectors[:1000] - store.mean, axis=1).mean())
+    return Features(config, words, characters, store, Table(store.vectors, store.mean, scale))
+
+
+def _linear(path: Path, manifest: Manifest, labels: int) -> LinearModel | None:
+    """The linear model of a folder, if it has one."""
+    if LINEAR not in manifest.digests:
+        return None
+    tensors = checkpoint.load_tensors(path, LINEAR, digests=manifest.digests)
+    linear = LinearModel.load(tensors, read_json(path / "linear.json", dict))
+    if linear.bias.shape != (labels,):
+        raise ModelError(str(path / LINEAR), f"knows {len(linear.bias)} labels, and labels.json has {labels}")
+    return linear
+
+
+def _on_torch(config: ClassifierConfig, tensors: dict[str, NDArray[np.float32]]) -> Callable[[Batch], Floats]:
+    """The networks in PyTorch, on one thread: more of them would change the last digit from machine to machine."""
+    import torch
+
+    from seqcli.classification.model import Classifier, TensorBatch
+
+    torch.set_num_threads(1)
+    members = []
+    for k in range(config.members):
+        own = {
+            name.removeprefix(prefix(k)): torch.from_numpy(value)
+            for name, value in tensors.items()
+            if (name.startswith(prefix(k)) if k else not name.startswith("member."))
+        }
+        member = Classifier(config, len(own["words.weight"]), len(own["characters.weight"]), own["prior"])
+        member.load_state_dict(own)
+        members.append(member.eval())
+
+    def forward(batch: Batch) -> Floats:
+        with torch.inference_mode():
+            texts = TensorBatch.of(batch)
+            logs = torch.stack([torch.log_softmax(member(texts)[0], dim=1) for member in members])
+            found: Floats = torch.log_softmax(logs.mean(dim=0), dim=1).numpy()
+        return found
+
+    return forward
+
+
+@cache
+def _opened(path: Path, identity: str) -> Model:
+    model = load(path)
+    if model.manifest.id != identity:
+        raise ModelError(str(path), "was replaced by another model while it was used", "run the command again")
+    return model

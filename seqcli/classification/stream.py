@@ -1,0 +1,289 @@
+"""What ``seqcli classify`` does: rows of text become the same rows with a label, one batch at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from seqcli.classification import explain, predict
+from seqcli.classification.predict import Handle
+from seqcli.core import bulk, figures
+from seqcli.core.rows import OnError, dumps
+from seqcli.core.texts import Item, batches
+from seqcli.errors import UsageError
+from seqcli.results import Progress, Record
+
+UNSURE = "unsure"
+BATCH = 256
+LIVE = 1  # a batch of one row is how a user asks for each answer as soon as its text is there
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be said of each text.
+
+    Arguments:
+        top_k: add ``top``, the most probable labels with their probabilities.
+        probabilities: add ``probability.<label>`` of every label.
+        threshold: below this probability the label is ``unsure``.
+        explain: add ``explanation``, what each token does to the label.
+        on_error: what a bad row does.
+        batch_size: rows that are worked on together.
+        plot: draw the explanation of the first text here.
+        even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
+
+    Raises:
+        UsageError: a threshold that is no probability, a picture in no known format.
+        MachineError: no folder for the picture.
+    """
+
+    top_k: int | None = None
+    probabilities: bool = False
+    threshold: float | None = None
+    explain: bool = False
+    on_error: OnError = "mark"
+    batch_size: int = BATCH
+    plot: Path | None = None
+    even: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise UsageError("--threshold", f"{self.threshold} is no probability", "between 0 and 1")
+        if self.plot is not None:
+            figures.check(self.plot)
+
+
+@dataclass
+class Tally:
+    """What happened so far, for the words at the end.
+
+    Arguments:
+        labels: rows by what was predicted.
+        failed: rows of the input that could not be used.
+        skipped: whether those were left out.
+        empty: rows without a single token.
+        renamed: columns that the input had already, and what ours are called instead.
+    """
+
+    labels: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    skipped: bool = False
+    empty: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: Tally) -> None:
+        """Counts what happened elsewhere."""
+        self.labels.update(other.labels)
+        self.failed += other.failed
+        self.skipped |= other.skipped
+        self.empty += other.empty
+        self.renamed |= other.renamed
+
+    def name(self, column: str) -> str:
+        """What our column is called in the records."""
+        return self.renamed.get(column, column)
+
+    def sentences(self) -> Iterator[str]:
+        """The summary; of a single text the record says it all."""
+        if self.labels.total() > 1:
+            yield ", ".join(f"{count:,} {label}" for label, count in self.labels.most_common())
+        if self.empty:
+            yield f"{self.empty:,} {_rows(self.empty)} without a word: answered by how frequent the labels are"
+        if self.failed:
+            done = "left out" if self.skipped else "marked with an error"
+            yield f"{self.failed:,} {_rows(self.failed)} could not be used: {done}"
+        for name, other in self.renamed.items():
+            yield f"the input has a column {name!r} already: ours is {other!r}"
+
+
+def stream(
+    model: predict.Handle, request: Request, source: Iterable[Item], tally: Tally, *, workers: int = 1
+) -> Iterator[Record]:
+    """The records of all items in their order, as they are asked for.
+
+    Arguments:
+        model: which one.
+        request: what is said of each text.
+        source: the items.
+        tally: filled on the way.
+        workers: processes; the records are the same for any number.
+
+    Raises:
+        UsageError: a threshold, and a model with a label ``unsure``.
+    """
+    chosen, source = _prepared(model, request, source)
+    for records in _answered(chosen, request, batches(source, request.batch_size), tally, workers):
+        yield from records
+
+
+def to_file(
+    model: Handle, request: Request, source: Iterable[Item], path: Path, job: Mapping[str, object] | None,
+    *, tally: Tally, workers: int = 1,
+) -> Generator[Progress, None, int]:  # fmt: skip
+    """Writes the records of all items as JSON lines; after an interruption the same call goes on.
+
+    Arguments:
+        model: which one.
+        request: what is said of each text.
+        source: the items, from the beginning.
+        path: ``.jsonl``.
+        job: names the input and how it is read; None where it cannot be read again.
+        tally: filled on the way.
+        workers: processes.
+
+    Returns:
+        The number of rows of the input.
+
+    Raises:
+        UsageError: another suffix.
+        TryLaterError: another process writes the same file.
+        Interrupted: Ctrl-C or SIGTERM; what was done is kept.
+    """
+    if path.suffix != ".jsonl":
+        raise UsageError(f"--output {path}", "records are written as JSON lines", "end it in .jsonl")
+    chosen, source = _prepared(model, request, source)
+    whole = None if job is None else {**job, "model": model.id, "request": repr(replace(request, plot=None))}
+    with bulk.restartable(path, whole) as sink:
+        lengths: list[int] = []  # of the batches that are under way
+        rest = _counted(batches(itertools.islice(source, sink.done, None), request.batch_size), lengths)
+        if sink.done:
+            yield Progress("classifying", sink.done, text=f"going on after {sink.done:,} rows", line=True)
+        with contextlib.closing(_answered(chosen, request, rest, tally, workers)) as work:
+            for records in work:
+                sink.append("".join(dumps(record) + "\n" for record in records).encode(), lengths.pop(0))
+                yield Progress("classifying", sink.done, text=f"{sink.done:,} rows")
+        return sink.done
+
+
+def job(texts: Sequence[str], file: str | None, reading: Mapping[str, object]) -> dict[str, object] | None:
+    """Names an input and how it is read, so that an interrupted run is known again; None where it is read only once."""
+    if file is None:
+        return None if list(texts) == ["-"] else {"texts": list(texts)}
+    return {**reading, **bulk.identity(Path(file))} if Path(file).is_file() else None
+
+
+def _answered(
+    model: Handle, request: Request, items: Iterable[list[Item]], tally: Tally, workers: int
+) -> Generator[list[Record], None, None]:
+    """The records of each batch."""
+    waiting = request.plot is not None
+    with contextlib.closing(bulk.run(partial(_batch, model, request), items, workers=workers, chunk=1)) as work:
+        for records, happened in work:
+            tally.add(happened)
+            explained = next(filter(None, (record.get(tally.name("explanation")) for record in records)), None)
+            if waiting and explained and request.plot is not None:
+                explain.draw(explained, request.plot)
+                waiting = False
+            yield records
+
+
+def _prepared(model: Handle, request: Request, source: Iterable[Item]) -> tuple[Handle, Iterator[Item]]:
+    """The model with the way of computing that the size of the job asks for, and the items.
+
+    It is decided before the first row, so that all rows of a job, in whatever process, are computed alike.
+    """
+    if request.threshold is not None and UNSURE in model.open().labels:
+        raise UsageError("--threshold", f"the model has a label {UNSURE!r} of its own", "use --probabilities instead")
+    if request.explain or request.batch_size <= LIVE:
+        return replace(model, backend="numpy"), iter(source)
+    large, items = _ahead(source, predict.BULK)
+    return replace(model, backend="torch" if large else "numpy"), items
+
+
+def _ahead(source: Iterable[Item], characters: int) -> tuple[bool, Iterator[Item]]:
+    """Whether the items have so many characters in all, and the items; what reading them raises comes at its place."""
+    waiting = iter(source)
+    seen: list[Item] = []
+    total, broken = 0, None
+    try:
+        for item in waiting:
+            seen.append(item)
+            total += len(item.text)
+            if total >= characters:
+                break
+    except Exception as problem:
+        broken = problem
+
+    def again() -> Iterator[Item]:
+        yield from seen
+        if broken is not None:
+            raise broken
+        yield from waiting
+
+    return total >= characters, again()
+
+
+def _counted(source: Iterable[list[Item]], lengths: list[int]) -> Iterator[list[Item]]:
+    for batch in source:
+        lengths.append(len(batch))
+        yield batch
+
+
+def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
+    model, tally = handle.open(), Tally()
+    good = [item.text for item in items if item.error is None]
+    answers = iter(model.answers(good, handle.backend))
+    records: list[Record] = []
+    for item in items:
+        record: dict[str, Any] = {"text": item.text} if item.columns is None else dict(item.columns)
+        row = _Columns(record, tally)
+        if item.error is not None:
+            tally.failed += 1
+            if request.on_error == "skip":
+                tally.skipped = True
+                continue
+            _answer(row, request, model.labels, None)
+            row.add("error", str(item.error))
+        else:
+            answer = next(answers)
+            tally.empty += not answer.tokens
+            tally.labels[_answer(row, request, model.labels, answer)] += 1
+            if request.explain:
+                row.add("explanation", explain.explanation(model, item.text, answer))
+            if request.even:
+                row.add("error", None)
+        records.append(record)
+    return records, tally
+
+
+class _Columns:
+    """A row of the input to which columns are added; one that it has already is never touched."""
+
+    def __init__(self, record: dict[str, Any], tally: Tally) -> None:
+        self._record, self._tally = record, tally
+        self._own = set(record)
+
+    def add(self, name: str, value: Any) -> None:
+        """Adds a column, as ``name_1``, ``name_2``, … where the input has ``name``."""
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
+        free = next(one for one in names if one not in self._own)
+        if free != name:
+            self._tally.renamed[name] = free
+        self._record[free] = value
+
+
+def _answer(row: _Columns, request: Request, labels: Sequence[str], answer: predict.Answer | None) -> str:
+    """Adds what was asked for, in the order of the interface; returns what was predicted."""
+    best = None if answer is None else int(answer.probabilities.argmax())
+    probability = None if answer is None else float(answer.probabilities[best])
+    predicted = None if best is None else labels[best]
+    if request.threshold is not None and probability is not None and probability < request.threshold:
+        predicted = UNSURE
+    row.add("predicted", predicted)
+    row.add("probability", probability)
+    if request.top_k is not None:
+        row.add("top", None if answer is None else answer.top(labels, request.top_k))
+    if request.probabilities:
+        for number, label in enumerate(labels):
+            row.add(f"probability.{label}", None if answer is None else float(answer.probabilities[number]))
+    return predicted or ""
+
+
+def _rows(count: int) -> str:
+    return "row" if count == 1 else "rows"

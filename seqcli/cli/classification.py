@@ -1,0 +1,103 @@
+"""The commands of the classification room."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli.cli import options
+from seqcli.cli.app import command
+from seqcli.cli.output import Output
+from seqcli.results import Record
+
+if TYPE_CHECKING:
+    from seqcli.classification.stream import Tally
+
+GROUP = "Classify texts"
+
+
+@command("classify", group=GROUP, example="seqcli classify topics 昨日の焼肉は最高だった")
+def classify(
+    out: Output,
+    model: options.Model,
+    texts: options.Texts = None,
+    file: options.TextFile = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", min=1, help="Add the most probable labels.", show_default=False)
+    ] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add a column for every label.")] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="P", help="Below this probability: unsure.", show_default=False),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add what each token does to the label; in colour on a terminal.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw what --explain says of the first text: .png or .svg.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Rows answered together; 1 answers a live pipe line by line.")
+    ] = 256,
+    workers: options.Workers = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write JSON lines here; a run that was stopped goes on.",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    text_column: options.TextColumn = "text",
+    input_format: options.InputFormat = None,
+    encoding: options.Encoding = "auto",
+    on_error: options.OnError = "mark",
+) -> None:
+    """Say of each text which label it has, and how surely; the rows and columns of a table stay as they are."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more start slower, and --workers divides the work better
+    from seqcli.classification import predict, stream
+    from seqcli.core.texts import items
+
+    request = stream.Request(
+        top_k, probabilities, threshold, explain or plot is not None, on_error, batch_size, plot, out.format == "csv"
+    )
+    handle, tally = predict.Handle.of(model), stream.Tally()
+    reading: dict[str, Any] = {
+        "input_format": input_format, "column": text_column, "encoding": encoding, "on_error": on_error
+    }  # fmt: skip
+    source = items(texts or [], file, **reading)
+    if output is not None:
+        job = stream.job(texts or [], file, reading)
+        count = out.follow(stream.to_file(handle, request, source, output, job, tally=tally, workers=workers))
+        out.say(f"{count:,} rows in {output}")
+    else:
+        records = stream.stream(handle, request, source, tally, workers=workers)
+        if request.explain and out.format == "table":
+            _paint(out, records, tally, text_column)
+        else:
+            out.emit(records)
+    for sentence in tally.sentences():
+        out.say(sentence)
+
+
+def _paint(out: Output, records: Iterable[Record], tally: "Tally", text_column: str) -> None:
+    """Each answer, and below it the text with its tokens in the colours of their effects."""
+    from seqcli.classification import explain
+
+    for record in records:
+        explained = record.get(tally.name("explanation"))
+        if explained is None:
+            out.line(str(record.get(tally.name("error"))))
+            continue
+        out.line(f"{record[tally.name('predicted')]}  {record[tally.name('probability')]:.4f}")
+        out.shaded(explain.shades(str(record[text_column]), explained))

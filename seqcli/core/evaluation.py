@@ -1,0 +1,53 @@
+"""What ``seqcli evaluate`` asks of a room: how the data are read, and what is to be printed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqcli.errors import UsageError
+from seqcli.results import Progress, Result
+
+
+@dataclass(frozen=True)
+class Request:
+    """An evaluation; each kind of model has a use for some of it.
+
+    Arguments:
+        text_column: the text in a table.
+        label_column: the truth in a table.
+        input_format: of a table; ``None``: by its suffix.
+        encoding: of the data; ``auto`` finds the usual Japanese ones.
+        per_class: a record a label.
+        per_line: a record a line of text.
+        per_token: a file for the natural log probability of each token.
+        part: of a generator: ``mixture``, ``network`` or ``kneser-ney``, where one is asked.
+        workers: processes.
+    """
+
+    text_column: str = "text"
+    label_column: str = "label"
+    input_format: str | None = None
+    encoding: str = "auto"
+    per_class: bool = False
+    per_line: bool = False
+    per_token: Path | None = None
+    part: Literal["mixture", "network", "kneser-ney"] = "mixture"
+    workers: int = 1
+
+    def refuse(self, kind: str, *names: str) -> None:
+        """Refuses what a kind of model has no answer to.
+
+        Raises:
+            UsageError: one of the fields ``names`` was asked for.
+        """
+        for name in names:
+            if getattr(self, name):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(flag, f"a {kind} has nothing of the kind", "leave it out")
+
+
+Evaluate = Callable[[Path, str, Request], Generator[Progress, None, Result]]
+"""``evaluate(model, data, request)`` of a room; ``data`` as it was typed, ``-`` for standard input."""

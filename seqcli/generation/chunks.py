@@ -5,7 +5,7 @@ from __future__ import annotations
 # ruff: noqa: TID253 - a PyTorch file by design; only training reads it
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from seqcli.generation.model import LanguageModel
 
 Ids = NDArray[np.integer[Any]]
 
-_READ = 512  # units of each row that are scored at once
+MILD: Final = 0.2  # of the dropout rates is used at the beginning
+
+_READ: Final = 512  # units of each row that are scored at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +52,21 @@ class Streams:
         start = int(np.random.default_rng([self.seed, epoch]).integers(len(self.tokens)))
         return Batches(self, start)
 
-    def step(self, model: LanguageModel) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
-        """For ``training.fit``: the mean loss of a batch, and the state at its end."""
+    def step(self, model: LanguageModel, progress: Callable[[], float]) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
+        """For ``training.fit``: the mean loss of a batch, and the state at its end.
+
+        Dropout grows from ``MILD`` of its rates to all of them (curriculum dropout, Morerio et al. 2017,
+        arXiv:1703.06229): in the beginning nothing is learned by heart yet, and it would only slow the net down.
+
+        Arguments:
+            model: the net.
+            progress: gives the share of the training that is done, 0 to 1.
+        """
         where = model.embedding.weight.device
 
         def step(batch: Ids, carried: Any) -> tuple[Tensor, Any]:
             tokens = torch.from_numpy(batch).to(where)  # (rows, steps + 1)
+            model.strength = MILD + (1 - MILD) * progress()
             known, state = model(tokens[:, :-1], carried)
             return model.loss(known, tokens[:, 1:]), state
 

@@ -62,7 +62,21 @@ class LanguageModel(nn.Module):
             self.projection = nn.Linear(config.hidden, config.embedding)
         self.decoder = _Decoder(config)
         self.clusters = nn.Linear(config.output, len(config.cutoffs)) if config.cutoffs else None
+        self.strength = 1.0  # share of the dropout rates that is in use; training lets it grow
         nn.init.uniform_(self.embedding.weight, -_EMBEDDING_SPREAD, _EMBEDDING_SPREAD)
+
+    def expect(self, counts: Tensor) -> None:
+        """Lets a new model begin with how often each unit stands in the training text, instead of learning that first.
+
+        Arguments:
+            counts: ``(V,)`` of the units.
+        """
+        shares = torch.log((counts.double() + 1) / (counts.sum() + len(counts)))  # (V,)
+        with torch.no_grad():
+            self.decoder.bias.copy_(shares)
+            if self.clusters is not None:
+                sums = [shares[start:end].logsumexp(0) for start, end in self.config.bounds[1:]]
+                self.clusters.bias.copy_(torch.stack(sums))
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """What is known after each unit, from which the next one is predicted.
@@ -75,15 +89,15 @@ class LanguageModel(nn.Module):
             u ``(b, t, e)``, or ``(b, t, h)`` without a projection; and the state, each ``(layers, b, h)``.
         """
         rates = self.config
-        x = _locked(self._embed(tokens), rates.input_dropout, active=self.training)  # (b, t, e)
+        x = self._locked(self._embed(tokens), rates.input_dropout)  # (b, t, e)
         ends: list[State] = []
         for k, layer in enumerate(self.encoder.layers):
             if k > 0:
-                x = _locked(x, rates.hidden_dropout, active=self.training)
+                x = self._locked(x, rates.hidden_dropout)
             begin = None if state is None else tuple(part[k : k + 1].contiguous() for part in state)
             x, end = self._read(layer, x, begin)  # (b, t, h)
             ends.append(end)
-        x = _locked(x, rates.output_dropout, active=self.training)
+        x = self._locked(x, rates.output_dropout)
         if self.projection is not None:
             x = self.projection(x)  # (b, t, e)
         return x, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
@@ -126,10 +140,9 @@ class LanguageModel(nn.Module):
     def _embed(self, tokens: Tensor) -> Tensor:
         """E of the tokens, ``(b, t, e)``; a unit that is left out is zero wherever it stands in the chunk."""
         found: Tensor = self.embedding(tokens)
-        rate = self.config.word_dropout
-        if not self.training or not rate:
+        if not self.training or not self.config.word_dropout:
             return found
-        kept = _kept((self.config.vocabulary, 1), rate, found.device)
+        kept = _kept((self.config.vocabulary, 1), self.strength * self.config.word_dropout, found.device)
         return found * functional.embedding(tokens, kept)
 
     def _read(self, layer: nn.Module, x: Tensor, begin: State | None) -> tuple[Tensor, State]:
@@ -137,11 +150,17 @@ class LanguageModel(nn.Module):
         state = begin[0] if begin is not None and len(begin) == 1 else begin  # PyTorch wants a bare h without a cell
         if self.training and self.config.weight_dropout:
             weight = layer.get_parameter("weight_hh_l0")
-            dropped = weight * _kept(weight.shape, self.config.weight_dropout, weight.device)
+            dropped = weight * _kept(weight.shape, self.strength * self.config.weight_dropout, weight.device)
             x, end = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, state))
         else:
             x, end = layer(x, state)
         return x, end if isinstance(end, tuple) else (end,)
+
+    def _locked(self, x: Tensor, rate: float) -> Tensor:
+        """Dropout of ``(b, t, f)`` that drops the same features at every step of a row."""
+        if not self.training or not rate:
+            return x
+        return x * _kept((x.shape[0], 1, x.shape[2]), self.strength * rate, x.device).to(x.dtype)
 
 
 class _Decoder(nn.Module):
@@ -154,13 +173,6 @@ class _Decoder(nn.Module):
         if not config.tied:
             self.weight = nn.Parameter(torch.empty(config.vocabulary, config.hidden))
             nn.init.uniform_(self.weight, -_EMBEDDING_SPREAD, _EMBEDDING_SPREAD)
-
-
-def _locked(x: Tensor, rate: float, *, active: bool) -> Tensor:
-    """Dropout of ``(b, t, f)`` that drops the same features at every step of a row."""
-    if not active or not rate:
-        return x
-    return x * _kept((x.shape[0], 1, x.shape[2]), rate, x.device).to(x.dtype)
 
 
 def _kept(shape: Sequence[int], rate: float, device: torch.device) -> Tensor:

@@ -137,6 +137,8 @@ class _Fit:
     """The training of the network, which can be stopped and gone on with."""
 
     def __init__(self, corpus: Corpus, plan: Plan, folder: Path, *, resume: bool) -> None:
+        import torch
+
         from seqcli.core import device
         from seqcli.core.training import TrainingState, seed_everything
         from seqcli.generation.chunks import Streams
@@ -147,7 +149,10 @@ class _Fit:
         device.set_threads(plan.threads)
         seed_everything(plan.fit.seed)
         self.streams = Streams.of(corpus.train, plan.rows, plan.bptt, plan.fit.seed)
-        self.model: LanguageModel = LanguageModel(plan.config).to(chosen)
+        self.model: LanguageModel = LanguageModel(plan.config)
+        counts = np.bincount(corpus.train[:COUNTED_UNITS], minlength=len(corpus.units))
+        self.model.expect(torch.from_numpy(counts))
+        self.model.to(chosen)
         fingerprint = {
             "corpus": corpus.fingerprint,
             "config": asdict(plan.config),
@@ -161,6 +166,9 @@ class _Fit:
         else:
             self.state = TrainingState(self.model, plan.fit, fingerprint)
 
+    def _progress(self) -> float:
+        return self.state.step / max(1, self.state.planned_steps)
+
     def run(self) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
         from seqcli.core.training import Signals, fit
@@ -170,7 +178,7 @@ class _Fit:
                 for epoch in fit(
                     self.state,
                     self.streams.batches,
-                    self.streams.step(self.model),
+                    self.streams.step(self.model, self._progress),
                     validate=self._validate if len(self.corpus.valid) > 1 else None,
                     signals=signals,
                     size=lambda batch: batch.size - len(batch),
@@ -289,6 +297,7 @@ def _save(
         history=state.history,
         card=_card(out, manifest, config, told),
         documents=corpus.units.documents(),
+        blobs=corpus.units.blobs(),
         extra_tensors=extra,
         overwrite=True,
     )

@@ -149,7 +149,7 @@ class Sources:
                 return
         if self.cleaning == "on":
             what = f"is longer than {_WORK:,} characters, which no work of Aozora Bunko is"
-            raise InputError(display_name(name), what, "--aozora off reads it as it is")
+            raise InputError(display_name(name), what, "--no-aozora reads it as it is")
         yield from head
         yield from blocks
 

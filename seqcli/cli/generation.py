@@ -25,7 +25,7 @@ Corpus = Annotated[
 ]
 
 
-@command("train-generator", group=GROUP, example="seqcli train-generator corpus.txt --out writer")
+@command("train-generator", group=GROUP, example="seqcli train-generator sample_data/letters.txt --out writer")
 def train_generator(
     out: Output,
     training: options.Training,
@@ -100,7 +100,7 @@ def train_generator(
     out.result(out.follow(train.train(text, place, plan)), str(training.out))
 
 
-@command("generate", group=GROUP, example="seqcli generate writer --prompt 私は --length 100 --seed 1")
+@command("generate", group=GROUP, example="seqcli generate writer --prompt 兄さん --length 100 --seed 1")
 def generate(
     out: Output,
     model: options.Model,

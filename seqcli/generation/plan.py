@@ -31,6 +31,8 @@ _MOST_EPOCHS: Final = 40
 _LOOKED_AT: Final = 5_000_000  # units by which the clusters are chosen
 _MANY: Final = 1_000  # kinds of units; below, one softmax is as fast as clusters of it
 _GRID: Final = 24  # places at which the vocabulary may be cut
+_CLUSTER: Final = 150  # logits that the choice of a cluster's places costs as much as
+_HEAD: Final = 0.8  # of all places are the head's at least: what is told apart directly is told apart best
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,11 @@ def cutoffs(counts: NDArray[np.integer[Any]]) -> tuple[int, ...]:
     def cost(cuts: tuple[int, ...]) -> float:
         bounds = [*cuts, vocabulary]
         rare = sum((seen[end] - seen[start]) * (end - start) for start, end in pairwise(bounds))
-        return bounds[0] + len(cuts) + rare
+        return bounds[0] + _CLUSTER * len(cuts) + rare
 
-    best = min((cuts for number in (1, 2) for cuts in combinations(ends, number)), key=cost)
-    return best if cost(best) < 0.75 * vocabulary else ()
+    heads = [end for end in ends if seen[end] >= _HEAD]
+    best = min((cuts for number in (1, 2) for cuts in combinations(heads, number)), key=cost, default=())
+    return best if best and cost(best) < 0.75 * vocabulary else ()
 
 
 def _hidden(units: int) -> int:

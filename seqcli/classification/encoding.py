@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,19 @@ from seqcli.core.tokens import Token, Tokenizer
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-UNKNOWN_WORD = "<unk>"
+Kind = tuple[str, str, str]  # a token's surface, dictionary form and normalized form
+
+UNKNOWN_WORD: Final = "<unk>"
+PADDING_CHARACTER: Final = ""
 _CHARACTERS_A_TOKEN = 8  # a text is cut here before it is split: a megabyte need not be tokenized for its first words
 _REMEMBERED = 100_000  # distinct tokens whose ids are kept at hand
+
+
+class Source(Protocol):
+    """Whatever knows the row of a word in a table of vectors."""
+
+    def row(self, key: str) -> int | None:
+        """The row of a word, if it has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +43,7 @@ class Batch:
     Arguments:
         vectors: ``(u, vector_size)``, the frozen vectors of the distinct tokens; zeros where there is none.
         words: ``(u,)``, word ids; 0 is an unknown one.
-        characters: ``(u, L)``, character ids; 0 is padding.
+        characters: ``(u, L)``, character ids, as many as the longest token of the batch has; 0 is padding.
         tokens: ``(b, t)``, which distinct token stands where; anything at the padding.
         lengths: ``(b,)``, real tokens of each text, at most t; 0 for an empty one.
     """
@@ -84,11 +94,13 @@ class Encoded:
         tokens = np.zeros((len(texts), max(1, int(lengths.max()))), dtype=np.int64)
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = numbers
         vectors = self.table.vectors(self.rows[distinct]) if self.table else np.zeros((len(distinct), 0), np.float32)
-        return Batch(vectors, self.words[distinct], self.characters[distinct], tokens, lengths)
+        spelt = self.characters[distinct]
+        longest = max(1, int((spelt != PADDING).any(axis=0).sum()))
+        return Batch(vectors, self.words[distinct], spelt[:, :longest], tokens, lengths)
 
 
 class Table:
-    """Frozen word vectors, of one mean length whatever their source.
+    """Frozen word vectors, centred and scaled so that the numbers of tables of any source are about as large.
 
     Arguments:
         matrix: ``(rows, size)``, as the source has them; may be mapped into memory.
@@ -104,6 +116,43 @@ class Table:
         found: Floats = (self.matrix[np.maximum(rows, 0)] - self.mean) * self.scale
         found[rows < 0] = 0.0
         return found.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Texts as numbers of their distinct tokens; what is known of a token is looked up once.
+
+    Arguments:
+        kinds: the distinct tokens: surface, dictionary form, normalized form.
+        texts: of each text its tokens as places in ``kinds``.
+    """
+
+    kinds: tuple[Kind, ...]
+    texts: tuple[NDArray[np.int32], ...]
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[Token]]) -> Split:
+        """Numbers the tokens in the order in which they come."""
+        numbers: dict[Kind, int] = {}
+        rows = []
+        for text in texts:
+            kinds = [(token.surface, token.dictionary, token.normalized) for token in text]
+            rows.append(np.array([numbers.setdefault(kind, len(numbers)) for kind in kinds], dtype=np.int32))
+        return cls(tuple(numbers), tuple(rows))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Split]) -> Split:
+        """Several as one."""
+        numbers: dict[Kind, int] = {}
+        rows: list[NDArray[np.int32]] = []
+        for part in parts:
+            places = np.array([numbers.setdefault(kind, len(numbers)) for kind in part.kinds], dtype=np.int32)
+            rows += [places[text] for text in part.texts]
+        return cls(tuple(numbers), tuple(rows))
+
+    def normalized(self) -> list[list[str]]:
+        """The normalized forms of each text, which the linear model counts."""
+        return [[self.kinds[number][2] for number in text.tolist()] for text in self.texts]
 
 
 class Features:
@@ -122,14 +171,14 @@ class Features:
         config: ClassifierConfig,
         words: Sequence[str],
         characters: Sequence[str],
-        source: Any = None,
+        source: Source | None = None,
         table: Table | None = None,
     ) -> None:
         self.config, self.words, self.characters, self.source, self.table = config, words, characters, source, table
         self.tokenizer = Tokenizer.from_recipe(config.tokenizer)
         self._word_ids = {word: number for number, word in enumerate(words)}
         self._character_ids = {character: number for number, character in enumerate(characters)}
-        self._known: dict[tuple[str, str, str], tuple[int, int, tuple[int, ...]]] = {}
+        self._known: dict[Kind, tuple[int, int, tuple[int, ...]]] = {}
 
     def tokens(self, text: str) -> list[Token]:
         """The tokens of a text that the networks read."""
@@ -141,40 +190,31 @@ class Features:
 
     def encode_tokens(self, texts: Iterable[Sequence[Token]]) -> Encoded:
         """The same for texts that were split before."""
-        numbers: dict[tuple[str, str, str], int] = {}
-        found: list[tuple[int, int, tuple[int, ...]]] = []
-        encoded = []
-        for text in texts:
-            row = np.empty(len(text), dtype=np.int32)
-            for at, token in enumerate(text):
-                key = (token.surface, token.dictionary, token.normalized)
-                number = numbers.get(key)
-                if number is None:
-                    number = numbers[key] = len(found)
-                    found.append(self._look_up(key))
-                row[at] = number
-            encoded.append(row)
+        return self.look_up(Split.of(texts))
+
+    def look_up(self, split: Split) -> Encoded:
+        """The same for tokens that were numbered before."""
+        found = [self._look_up(kind) for kind in split.kinds]
         rows, words = (np.array([one[k] for one in found], dtype=np.int64) for k in (0, 1))
-        longest = self.config.max_characters
-        characters = np.full((len(found), longest), PADDING, dtype=np.int64)
+        characters = np.full((len(found), self.config.max_characters), PADDING, dtype=np.int64)
         for at, (_, _, spelling) in enumerate(found):
             characters[at, : len(spelling)] = spelling
-        return Encoded(rows, words, characters, tuple(encoded), self.table)
+        return Encoded(rows, words, characters, split.texts, self.table)
 
-    def _look_up(self, key: tuple[str, str, str]) -> tuple[int, int, tuple[int, ...]]:
-        known = self._known.get(key)
+    def _look_up(self, kind: Kind) -> tuple[int, int, tuple[int, ...]]:
+        known = self._known.get(kind)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = (self._row(key), self._word_ids.get(key[0], UNKNOWN), self._spelling(key[0]))
+            known = self._known[kind] = (self._row(kind), self._word_ids.get(kind[0], UNKNOWN), self._spelling(kind[0]))
         return known
 
-    def _row(self, key: tuple[str, str, str]) -> int:
+    def _row(self, kind: Kind) -> int:
         """The row of a token: by its normalized form, as ja_ginza's keys are, then as a dictionary lists it."""
         if self.source is None:
             return -1
-        surface, dictionary, normalized = key
-        for form in (normalized, dictionary, surface):
+        surface, dictionary, normalized = kind
+        for form in dict.fromkeys((normalized, dictionary, surface)):
             row = self.source.row(form)
             if row is not None:
                 return int(row)
@@ -190,23 +230,27 @@ def tokens(tokenizer: Tokenizer, text: str, most: int) -> list[Token]:
     return tokenizer.tokens(text[: most * _CHARACTERS_A_TOKEN])[:most]
 
 
-def vocabulary(texts: Iterable[Sequence[Token]], *, min_count: int) -> tuple[list[str], list[str]]:
+def vocabulary(split: Split, *, min_count: int) -> tuple[list[str], list[str]]:
     """The words and the characters that get vectors of their own, the most frequent first.
 
     Arguments:
-        texts: the training texts.
+        split: the training texts.
         min_count: how often a word must have been seen; a character twice.
     """
+    counts = np.bincount(np.concatenate(split.texts), minlength=len(split.kinds)).tolist()
     words: Counter[str] = Counter()
-    for text in texts:
-        words.update(token.surface for token in text)
     characters: Counter[str] = Counter()
-    for word, count in words.items():
-        for character in word:
+    for (surface, _, _), count in zip(split.kinds, counts, strict=True):
+        words[surface] += count
+        for character in surface:
             characters[character] += count
-    kept = [word for word, count in words.items() if count >= min_count and word != UNKNOWN_WORD]
-    spelled = [character for character, count in characters.items() if count > 1]
     return (
-        [UNKNOWN_WORD, *sorted(kept, key=lambda word: (-words[word], word))],
-        ["", UNKNOWN_WORD, *sorted(spelled, key=lambda character: (-characters[character], character))],
+        [UNKNOWN_WORD, *_frequent(words, min_count)],
+        [PADDING_CHARACTER, UNKNOWN_WORD, *_frequent(characters, 2)],
     )
+
+
+def _frequent(counts: Counter[str], least: int) -> list[str]:
+    """Those counted often enough, the most frequent first."""
+    kept = [name for name, count in counts.items() if count >= least and name != UNKNOWN_WORD]
+    return sorted(kept, key=lambda name: (-counts[name], name))

@@ -1,0 +1,120 @@
+"""The training of one network of the ensemble, which can be stopped and gone on with."""
+
+from __future__ import annotations
+
+# ruff: noqa: TID253 - a PyTorch file by design; train.py imports it once PyTorch is needed
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seqcli.classification.encoding import Floats, Ints
+from seqcli.classification.material import Material
+from seqcli.classification.model import Classifier, TensorBatch
+from seqcli.classification.plan import Plan
+from seqcli.core import metrics
+from seqcli.core.training import Signals, TrainingState, fit, seed_everything
+from seqcli.errors import Interrupted
+from seqcli.results import Progress
+
+POOL: Final = 50  # batches among which texts of one length are sought
+_ASKED: Final = 256  # texts that are classified together
+
+
+class Fit:
+    """One member of the ensemble in training.
+
+    Arguments:
+        material: the texts.
+        plan: how it is trained.
+        number: which member, from 0.
+        folder: where unfinished members are kept, each in a folder of its own.
+        device: where it computes.
+    """
+
+    def __init__(self, material: Material, plan: Plan, number: int, folder: Path, device: torch.device) -> None:
+        self.material, self.plan, self.number, self.device = material, plan, number, device
+        self.folder = folder / f"member-{number}"
+        self.settings = plan.member(number)
+        seed_everything(self.settings.seed)
+        features = material.features
+        prior = material.prior()
+        self.model = Classifier(
+            material.config, len(features.words), len(features.characters), torch.from_numpy(prior)
+        ).to(device)
+        self.fingerprint = {
+            "data": material.fingerprint,
+            "config": asdict(material.config),
+            "words": len(features.words),
+            "batch_size": plan.batch_size,
+            "smoothing": plan.smoothing,
+            "balance": plan.balance,
+            "vectors": str(plan.vectors),
+            "device": str(device),
+            "threads": plan.threads,
+        }
+        self.state = TrainingState(self.model, self.settings, self.fingerprint)
+        weights = prior**-plan.balance
+        self._weights = torch.from_numpy(weights / (weights * prior).sum()).to(device)
+
+    def run(self, signals: Signals, *, resume: bool) -> Generator[Progress, None, TrainingState]:
+        """Trains to the end, from where an interrupted run stopped if there is one to resume."""
+        if resume and self.folder.exists():
+            self.state = TrainingState.load(self.folder, self.model, self.settings, self.fingerprint)
+        members = self.material.config.members
+        stage = f"training network {self.number + 1} of {members}" if members > 1 else "training"
+        try:
+            for epoch in fit(self.state, self.batches, self.step, validate=self._validate, signals=signals, size=len):
+                if epoch.save_due:
+                    self.state.save(self.folder)
+                text = f"epoch {epoch.epoch}, loss {epoch.train_loss:.4f}"
+                text += f", validation macro-F1 {1 - epoch.validation:.4f}" if epoch.validation is not None else ""
+                done = self.number * epoch.planned_steps + epoch.step
+                yield Progress(stage, done, members * epoch.planned_steps, text, line=epoch.complete)
+        except Interrupted:
+            self.state.save(self.folder)
+            raise
+        return self.state
+
+    def batches(self, epoch: int) -> list[Ints]:
+        """The rows of each batch; texts of about one length together, in an order that hangs on the epoch alone."""
+        lengths, size = self.material.encoded["train"].lengths, self.plan.batch_size
+        generator = np.random.default_rng([self.settings.seed, epoch])
+        order = generator.permutation(len(lengths))
+        found = []
+        for start in range(0, len(order), size * POOL):
+            pool = order[start : start + size * POOL]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            found += [pool[at : at + size] for at in range(0, len(pool), size)]
+        return [found[at] for at in generator.permutation(len(found))]
+
+    def step(self, rows: Ints, _: Any) -> tuple[Tensor, None]:
+        """The mean loss of a batch."""
+        batch = TensorBatch.of(self.material.encoded["train"].batch(rows), self.device)
+        gold = torch.from_numpy(self.material.gold["train"][rows]).to(self.device)
+        logits, _attention = self.model(batch)
+        weights = self._weights if self.plan.balance else None
+        return functional.cross_entropy(logits, gold, weight=weights, label_smoothing=self.plan.smoothing), None
+
+    def log_probabilities(self, part: str) -> Floats:
+        """Of all texts of a part, ``(n, c)``."""
+        encoded = self.material.encoded[part]
+        found = np.zeros((len(encoded), len(self.material.labels)), np.float32)
+        order = np.argsort(encoded.lengths, kind="stable")
+        self.model.eval()
+        with torch.inference_mode():
+            for start in range(0, len(order), _ASKED):
+                rows = order[start : start + _ASKED]
+                logits, _ = self.model(TensorBatch.of(encoded.batch(rows), self.device))
+                found[rows] = torch.log_softmax(logits, dim=1).cpu().numpy()
+        return found
+
+    def _validate(self) -> float:
+        """One minus macro-F1 on the validation part: lower is better."""
+        predicted = self.log_probabilities("valid").argmax(axis=1)
+        return 1 - metrics.macro_f1(self.material.gold["valid"], predicted, len(self.material.labels))

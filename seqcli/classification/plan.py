@@ -1,0 +1,117 @@
+"""What a training is asked to do: the defaults that were chosen for the task, and what the user said instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from seqcli.classification.config import ClassifierConfig
+from seqcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from seqcli.core.training import FitSettings
+
+# Chosen on the development parts of livedoor's titles and of JCommonsenseMorality.
+EPOCHS: Final = 6
+LEARNING_RATE: Final = 3e-3
+CLIP_NORM: Final = 1.0
+BATCH_SIZE: Final = 64
+SMOOTHING: Final = 0.05
+MIN_COUNT: Final = 2
+VALIDATION_NOISE: Final = 0.02  # of the validation error: a schedule is not cut short for less
+
+_SEEDS: Final = 1009  # members of one training have neighbouring seeds; trainings of neighbouring seeds share none
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained and how.
+
+    Arguments:
+        config: the shape of the networks; sizes that hang on the data are filled in by ``train``.
+        fit: how one network is trained; its seed is that of the whole.
+        vectors: ``ginza``, ``none``, or where a table of one's own is: a model folder of vectors or a file.
+        fusion: whether a linear model has a say in the answer.
+        batch_size: texts of a step.
+        smoothing: share of the probability that is spread over all labels in the target (Szegedy et al. 2016).
+        balance: how much more an example of a rare label counts, by the inverse of its share to this power: 0 not at
+            all, 1 so that all labels together count alike.
+        min_count: how often a word must stand in the training texts to get a vector of its own.
+        device: auto, cpu, cuda or mps.
+        threads: of the processor. One by default: a seed then gives the same weights on any machine of a kind.
+        command: as the user typed it, for the record.
+    """
+
+    config: ClassifierConfig
+    fit: FitSettings
+    vectors: str | Path = "ginza"
+    fusion: bool = True
+    batch_size: int = BATCH_SIZE
+    smoothing: float = SMOOTHING
+    balance: float = 0.0
+    min_count: int = MIN_COUNT
+    device: str = "auto"
+    threads: int = 1
+    command: str = ""
+
+    def member(self, number: int) -> FitSettings:
+        """How one member is trained: with a seed of its own, and its part of the time."""
+        minutes = self.fit.max_minutes
+        seed = (self.fit.seed * _SEEDS + number) % 2**32
+        return replace(self.fit, seed=seed, max_minutes=minutes / self.config.members if minutes else None)
+
+
+def make(
+    flags: Mapping[str, Any],
+    *,
+    vectors: str | Path = "ginza",
+    members: int | None = None,
+    fusion: bool = True,
+    balance: float = 0.0,
+    max_tokens: int | None = None,
+) -> Plan:
+    """The defaults that were chosen for the task, with what the user said instead.
+
+    Arguments:
+        flags: what was said of ``--cell``, ``--hidden``, ``--epochs`` and the other flags that every training has.
+        vectors: ``ginza``, ``none`` or a place.
+        members: networks that are averaged; ``None``: the default.
+        fusion: whether a linear model has a say in the answer.
+        balance: 0 to 1, how much more rare labels count.
+        max_tokens: tokens of a text that the networks read; ``None``: the default.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    from seqcli.core.training import FitSettings
+
+    default = ClassifierConfig()
+    for option, value in (("--members", members), ("--max-tokens", max_tokens)):
+        if value is not None and value < 1:
+            raise UsageError(option, f"must be at least 1, not {value}")
+    if not 0 <= balance <= 1:
+        raise UsageError("--class-weights", f"must be from 0 to 1, not {balance}")
+    config = replace(
+        default,
+        cell=flags.get("cell", default.cell),
+        hidden=flags.get("hidden", default.hidden),
+        layers=flags.get("layers", default.layers),
+        members=members or default.members,
+        dropout=flags.get("dropout", default.dropout),
+        max_tokens=max_tokens or default.max_tokens,
+    )
+    fit = FitSettings(
+        epochs=flags.get("epochs", EPOCHS),
+        steps=flags.get("steps"),
+        max_minutes=flags.get("max_minutes"),
+        learning_rate=flags.get("learning_rate", LEARNING_RATE),
+        schedule="linear",
+        clip_norm=flags.get("clip_norm", CLIP_NORM),
+        tolerance=VALIDATION_NOISE,
+        precision="float32",
+        seed=flags.get("seed", 1),
+    )
+    common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
+    return Plan(config, fit, vectors=vectors, fusion=fusion, balance=balance, **common)

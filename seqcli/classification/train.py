@@ -1,0 +1,292 @@
+"""Makes a classifier: a linear model, networks that differ by chance, and how much each of the two has to say."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from seqcli.classification import report
+from seqcli.classification.config import ClassifierConfig, prefix
+from seqcli.classification.data import Partition
+from seqcli.classification.encoding import Floats
+from seqcli.classification.fusion import choose, fuse
+from seqcli.classification.linear import Labelled, LinearModel
+from seqcli.classification.material import Material, prepare
+from seqcli.classification.plan import Plan
+from seqcli.classification.vectors import MATRIX, WORDS
+from seqcli.core import checkpoint, clock, files
+from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.errors import DivergedError
+from seqcli.results import Progress, Record, Result
+
+KIND: Final = "classifier"
+LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the model goes.
+
+    Arguments:
+        out: its folder.
+        overwrite: replace the model that is there, once the new one is whole.
+        resume: go on with an interrupted run.
+    """
+
+    out: Path
+    overwrite: bool = False
+    resume: bool = False
+
+    def check(self) -> None:
+        """Refuses a place that holds something else, before anything is read or loaded.
+
+        Raises:
+            ModelError: it holds something, or there is nothing to resume.
+            MachineError: it cannot be written to.
+        """
+        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Networks that were trained, and what they make of the parts that they did not learn from.
+
+    Arguments:
+        tensors: of all members, by their names in the model folder.
+        history: a record an epoch of each member.
+        valid: mean log probabilities of the validation part, ``(n, c)``.
+        test: the same of the test part.
+        late: sentences about members that the clock stopped.
+    """
+
+    tensors: dict[str, Floats]
+    history: list[Record]
+    valid: Floats
+    test: Floats
+    late: tuple[str, ...]
+
+
+def train(partition: Partition, place: Place, plan: Plan) -> Generator[Progress, None, Result]:
+    """Trains a classifier and writes its folder; yields signs of life, returns the report.
+
+    The networks and the linear model learn from the training part. The validation part chooses the epoch of each
+    network, the strength of the linear model, how much it has to say and the temperature; the test part is seen by
+    nothing but the report. An interrupted run is saved in ``resume/`` after the step in hand.
+
+    Arguments:
+        partition: the labelled texts, from ``data.partition``.
+        place: where the model goes.
+        plan: what is trained, and how; from ``plan.make``.
+
+    Raises:
+        ModelError: the place holds something, or there is nothing to resume.
+        DivergedError: the loss stopped being a number; the last good weights are saved.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    out = place.out
+    place.check()  # before a lock is laid beside it
+    with files.lock(out, LOCK_SECONDS), _swept(out):
+        place.check()
+        if not place.resume and ModelFolder(out).resume.exists():
+            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+        began = time.perf_counter()
+        material = yield from prepare(partition, plan)
+        linear = (yield from _linear(material, plan)) if plan.fusion else None
+        try:
+            trained = yield from _members(material, plan, ModelFolder(out).resume, resume=place.resume)
+        except LostError as lost:
+            if not ModelFolder(out).manifest.exists():  # a model that is there is worth more
+                told = Result((), sentences=("The training diverged: these are the last good weights.",))
+                config = replace(material.config, members=lost.members)
+                _save(out, material, plan, config=config, linear=None, trained=lost.trained, told=told)
+            raise
+        yield Progress("choosing on the validation part", 0)
+        valid = _ask(linear, material, "valid")
+        weight, temperature = choose(trained.valid, valid, material.gold["valid"], len(material.labels))
+        config = replace(material.config, fusion=weight, temperature=temperature)
+        answers = fuse(trained.test, _ask(linear, material, "test"), weight, temperature)
+        seconds = time.perf_counter() - began
+        others = yield from report.baselines(partition, seed=plan.fit.seed)
+        ours = report.Answers.of(config.cell, answers, seconds)
+        told = report.report(partition, ours, others, material.words)
+        told = replace(told, warnings=(*told.warnings, *trained.late))
+        if linear is not None:
+            said = f"In the answer the networks weigh {1 - weight:.2f} and the linear model {weight:.2f}"
+            told = replace(told, sentences=(*told.sentences, f"{said}; temperature {temperature:.2f}."))
+        _save(out, material, plan, config=config, linear=linear if weight else None, trained=trained, told=told)
+    return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
+    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds something, or is not there
+                folder.rmdir()
+
+
+def _next(out: Path) -> str:
+    return shlex.join(["seqcli", "classify", str(out), "昨日の焼肉は最高だった"])
+
+
+def _linear(material: Material, plan: Plan) -> Generator[Progress, None, LinearModel]:
+    """The second opinion, whose strength the validation part chooses."""
+    yield Progress("linear model", 0)
+    texts, words, gold = material.texts, material.normalized, material.gold
+    development = Labelled(texts["valid"], words("valid"), gold["valid"])
+    return LinearModel.fit(
+        texts["train"], words("train"), gold["train"], len(material.labels), development=development, seed=plan.fit.seed
+    )
+
+
+def _ask(linear: LinearModel | None, material: Material, part: str) -> Floats | None:
+    return None if linear is None else linear.log_probabilities(material.texts[part], material.normalized(part))
+
+
+class LostError(DivergedError):
+    """A training that diverged: how many members there are until then, and their last good weights."""
+
+    def __init__(self, error: DivergedError, members: int, trained: Trained) -> None:
+        super().__init__(error.where, error.what, error.hint)
+        self.members, self.trained = members, trained
+
+
+def _members(material: Material, plan: Plan, folder: Path, *, resume: bool) -> Generator[Progress, None, Trained]:
+    """Trains one network after the other."""
+    from seqcli.classification.fitting import Fit
+    from seqcli.classification.network import log_softmax
+    from seqcli.core import device
+    from seqcli.core.training import Signals
+
+    # These networks are small: even where there is a GPU it would wait for the processor.
+    chosen = device.choose("cpu" if plan.device == "auto" else plan.device)
+    device.set_threads(plan.threads)
+    tensors: dict[str, Floats] = {}
+    history: list[Record] = []
+    late: list[str] = []
+    logs: dict[str, list[Floats]] = {"valid": [], "test": []}
+    with Signals() as signals:
+        for k in range(material.config.members):
+            fit = Fit(material, plan, k, folder, chosen)
+            try:
+                state = yield from fit.run(signals, resume=resume)
+            except DivergedError as error:
+                tensors |= {prefix(k) + name: value for name, value in fit.state.weights().items()}
+                nothing = np.zeros((0, len(material.labels)), np.float32)
+                raise LostError(error, k + 1, Trained(tensors, history, nothing, nothing, ())) from error
+            tensors |= {prefix(k) + name: value for name, value in state.weights().items()}
+            history += [{"member": k, **row} for row in state.history]
+            if state.stopped == "time":
+                late.append(
+                    f"--max-minutes: the time of member {k + 1} was up after {state.step} of {state.planned_steps} "
+                    "planned steps; no --steps gives these weights again"
+                )
+            for part, found in logs.items():
+                found.append(fit.log_probabilities(part))
+    valid, test = (log_softmax(np.mean(logs[part], axis=0)) for part in ("valid", "test"))
+    return Trained(tensors, history, valid, test, tuple(late))
+
+
+def _save(
+    out: Path,
+    material: Material,
+    plan: Plan,
+    *,
+    config: ClassifierConfig,
+    linear: LinearModel | None,
+    trained: Trained,
+    told: Result,
+) -> None:
+    manifest = Manifest(
+        kind=KIND,
+        created=clock.now().isoformat(timespec="seconds"),
+        command=plan.command,
+        seed=plan.fit.seed,
+        data={
+            "fingerprint": material.fingerprint,
+            "texts": {part: len(texts) for part, texts in material.texts.items()},
+            "labels": len(material.labels),
+            "steps": [row["step"] for row in trained.history if row["stopped"]],
+            "threads": plan.threads,
+        },
+        metrics=tuple(told.records),
+    )
+    settings = {
+        **asdict(config),
+        "fit": asdict(plan.fit),
+        "batch_size": plan.batch_size,
+        "smoothing": plan.smoothing,
+        "balance": plan.balance,
+        "min_count": plan.min_count,
+    }
+    documents: dict[str, Any] = {
+        "labels.json": list(material.labels),
+        "vocab.json": list(material.features.words),
+        "characters.json": list(material.features.characters),
+    }
+    blobs: dict[str, bytes] = {}
+    extra: dict[str, dict[str, Any]] = {}
+    if linear is not None:
+        documents["linear.json"], extra["linear.safetensors"] = linear.document(), linear.tensors()
+    if material.own is not None:
+        documents[WORDS], blobs[MATRIX] = list(material.own.words), material.own.dump()
+    checkpoint.save(
+        out,
+        manifest,
+        config=settings,
+        tensors=trained.tensors,
+        history=trained.history,
+        card=_card(out, manifest, config, material, told.sentences),
+        documents=documents,
+        extra_tensors=extra,
+        blobs=blobs,
+        overwrite=True,
+    )
+
+
+def _card(out: Path, manifest: Manifest, config: ClassifierConfig, material: Material, sentences: Sequence[str]) -> str:
+    """The model card: what it is, what it learned from, how good it is, what it must not be taken for."""
+    labels = material.labels
+    listed = f"{', '.join(labels[:12])}{f' and {len(labels) - 12} more' if len(labels) > 12 else ''}"
+    both = "from both ends" if config.bidirectional else "from its beginning"
+    spoken = (
+        f", fused with a linear model over n-grams (weight {config.fusion:.2f})"
+        if config.fusion
+        else ", and nothing besides"
+    )
+    scores = [
+        f"- {row['model']}: macro-F1 {row['macro_f1']:.4f} [{row['macro_f1_low']:.4f}, {row['macro_f1_high']:.4f}], "
+        f"accuracy {row['accuracy']:.4f}, {row['n']} texts"
+        for row in manifest.metrics
+    ]
+    texts = material.texts
+    return (
+        "\n".join(
+            [
+                f"# {out.resolve().name}: a classifier made by seqcli",
+                "",
+                f"- Network: {config.members} × {config.cell} of {config.hidden} units, reading a text {both}{spoken}.",
+                f"- Labels: {listed}.",
+                f"- Texts: {len(texts['train'])} to learn from, {len(texts['valid'])} to choose by, "
+                f"{len(texts['test'])} to judge with.",
+                f"- Made: {manifest.created}, seed {manifest.seed}, with `{manifest.command}`.",
+                "",
+                *(["On the test part, which nothing was chosen by:", *scores] if scores else sentences),
+                "",
+                f"Use: `{_next(Path(out.resolve().name))}`. It knows no other label.",
+            ]
+        )
+        + "\n"
+    )

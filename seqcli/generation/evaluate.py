@@ -22,14 +22,13 @@ from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item, batches, items
 from seqcli.errors import InputError
 from seqcli.generation.loading import Model, load
-from seqcli.generation.mixture import Floats, Mixture, Scores
+from seqcli.generation.mixture import CHUNK, Floats, Mixture, Scores
 from seqcli.generation.network import Ids
 from seqcli.generation.report import UNSEEN_BITS
 from seqcli.generation.sources import Sources
 from seqcli.generation.units import DOCUMENT, Units
 from seqcli.results import Progress, Record, Result
 
-_CHUNK = 4096  # units that are predicted at once
 _BLOCK = 1 << 18  # characters of a line that is still waited for
 _STRETCH = 16  # units of the smallest stretch
 _STRETCHES = 4096  # sums that are kept of a text of any length
@@ -122,8 +121,8 @@ def _of_lines(units: Units, mixture: Mixture, some: list[Item]) -> Iterator[tupl
         rows = order[first : first + _SIDE_BY_SIDE]
         reading = start.select(np.zeros(len(rows), np.int64))
         longest = len(encoded[rows[-1]])
-        for place in range(0, longest, _CHUNK):
-            width = min(_CHUNK, longest - place)
+        for place in range(0, longest, CHUNK):
+            width = min(CHUNK, longest - place)
             tokens = np.full((len(rows), width), DOCUMENT, np.int32)
             for row, one in zip(tokens, rows, strict=True):
                 part = encoded[one][place : place + width]
@@ -143,7 +142,7 @@ def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iter
         for text in _whole_lines(document.blocks):
             ids, missing = units.encode_counting(text)
             surfaces = [surface for _, surface in units.pieces(text)] if spelled else []
-            ends = [*range(_CHUNK, len(ids), _CHUNK), len(ids)]
+            ends = [*range(CHUNK, len(ids), CHUNK), len(ids)]
             for start, end in itertools.pairwise([0, *ends]):
                 last = end == len(ids)
                 yield ids[start:end], surfaces[start:end], len(text) if last else 0, missing if last else 0

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from seqcli.errors import UsageError
 from seqcli.generation.loading import Model
-from seqcli.generation.mixture import Floats, Mixture, Part, Reading
+from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Reading
 from seqcli.generation.network import Ids, log_sum
-from seqcli.generation.sample import Tally, read
+from seqcli.generation.sample import Tally, encoded
 from seqcli.generation.units import DOCUMENT, UNKNOWN, Units
 from seqcli.results import Record
 
@@ -80,13 +80,11 @@ def fill(model: Model, sentence: str, tally: Tally, count: int = 10, part: Part 
     """
     left, right = _around(sentence)
     mixture = model.mixture.only(part)
-    reading, ids = read(model, mixture, left, tally)
-    rest = model.units.encode(right)
-    if (rest == UNKNOWN).any():
-        tally.unknown.update(surface for one, surface in model.units.pieces(right) if one == UNKNOWN)
-    before = 0.0
-    if ids:
-        before = float(mixture.scores(mixture.start(), np.array([ids]))[0].mixture.sum(dtype=np.float64))
+    begun, rest = encoded(model, left, tally), encoded(model, right, tally)
+    reading, before = mixture.start(), 0.0
+    for start in range(0, len(begun), CHUNK):
+        scores, reading = mixture.scores(reading, begun[None, start : start + CHUNK])
+        before += float(scores.mixture.sum(dtype=np.float64))
     found: dict[str, float] = {}
     fills = _first(mixture, reading, model.units)
     for length in range(1, _LONGEST[model.units.kind] + 1):

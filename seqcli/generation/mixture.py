@@ -22,7 +22,7 @@ from seqcli.generation.units import DOCUMENT
 Floats = NDArray[np.floating[Any]]
 Part = Literal["mixture", "network", "kneser-ney"]
 
-_CHUNK = 4096  # units that are read at once; of a longer text only the state is kept
+CHUNK = 4096  # units that are read at once; of a longer text only the state is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ class Mixture:
 
     def read(self, reading: Reading, ids: Ids) -> Reading:
         """What is known of one text after many more units, ``(t,)``; memory does not grow with their number."""
-        for start in range(0, len(ids), _CHUNK):
-            some = ids[start : start + _CHUNK]
+        for start in range(0, len(ids), CHUNK):
+            some = ids[start : start + CHUNK]
             layers = reading.layers if self.network is None else self.network.read(some[None], reading.layers)[1]
             reading = Reading(layers, _tail(reading.tail, some[None]), reading.matched)
         matched = reading.matched

@@ -109,12 +109,12 @@ def steps(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
             }
 
 
-def read(model: Model, mixture: Mixture, prompt: str, tally: Tally) -> tuple[Reading, list[int]]:
-    """What the model knows after a prompt at the beginning of a document, and the prompt's units."""
-    ids = model.units.encode(prompt)
+def encoded(model: Model, text: str, tally: Tally) -> Ids:
+    """The units of a text; those that the model does not know are told."""
+    ids = model.units.encode(text)
     if (ids == UNKNOWN).any():
-        tally.unknown.update(surface for one, surface in model.units.pieces(prompt) if one == UNKNOWN)
-    return mixture.read(mixture.start(), ids), ids.tolist()
+        tally.unknown.update(surface for one, surface in model.units.pieces(text) if one == UNKNOWN)
+    return ids
 
 
 def _jobs(
@@ -123,7 +123,8 @@ def _jobs(
     """The texts that are to be written, each with what the model knows after its prompt."""
     number = itertools.count()
     for prompt in prompts:
-        reading, ids = read(model, mixture, prompt, tally)
+        ids = encoded(model, prompt, tally)
+        reading = mixture.read(mixture.start(), ids)
         for _ in range(request.count):
             yield _Text(model, request, prompt, ids, next(number)), reading
 
@@ -134,13 +135,14 @@ class _Text:
     Arguments:
         model: who writes it.
         request: how.
-        prompt: what stands before it, and its units ``ids``.
+        prompt: what stands before it.
+        ids: the prompt's units.
         number: which of all texts it is, from 0.
     """
 
-    def __init__(self, model: Model, request: Request, prompt: str, ids: list[int], number: int) -> None:
+    def __init__(self, model: Model, request: Request, prompt: str, ids: Ids, number: int) -> None:
         self.prompt = prompt
-        self.ids = ids[-REMEMBERED:]
+        self.ids: list[int] = ids[-REMEMBERED:].tolist()
         self.ended: str | None = None
         self.log_probability = 0.0
         self.speller = Speller(model.units, prompt, allow_unknown=request.allow_unknown)

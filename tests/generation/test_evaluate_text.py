@@ -96,7 +96,7 @@ def test_in_chunks_the_figures_are_the_same(
 ) -> None:
     text = (ENGLISH if kind == "english" else TEXT) * 3
     whole = measured(models[kind], tmp_path, text)
-    monkeypatch.setattr(room, "_CHUNK", 7)
+    monkeypatch.setattr(room, "CHUNK", 7)
     monkeypatch.setattr(room, "_STRETCHES", 4)
     in_chunks = measured(models[kind], tmp_path, text)
     for name in whole:
@@ -162,7 +162,7 @@ def test_a_model_of_the_network_alone_has_one_record(models: dict[str, Path], tm
 def test_each_line_is_measured_as_a_text_of_its_own(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(room, "_CHUNK", 5)
+    monkeypatch.setattr(room, "CHUNK", 5)
     monkeypatch.setattr(room, "_SIDE_BY_SIDE", 3)
     given = [*(ENGLISH if kind == "english" else TEXT).splitlines(), "", "猫"]
     source = tmp_path / "lines.txt"

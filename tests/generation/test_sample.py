@@ -202,7 +202,7 @@ def test_an_unknown_character_of_a_prompt_is_told_and_read_as_unknown(model: Mod
 def test_a_prompt_of_any_length_is_read_in_bounded_memory(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = model.units.encode(TEXT * 3)
     at_once = model.mixture.read(model.mixture.start(), ids)
-    monkeypatch.setattr("seqcli.generation.mixture._CHUNK", 7)
+    monkeypatch.setattr("seqcli.generation.mixture.CHUNK", 7)
     in_parts = model.mixture.read(model.mixture.start(), ids)
     step = model.mixture.start()
     for one in ids:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.classification import vectors
 from seqcli.classification.config import ClassifierConfig, prefix, shapes
-from seqcli.classification.encoding import Batch, Features, Table
+from seqcli.classification.encoding import Batch, Features
 from seqcli.classification.fusion import fuse
 from seqcli.classification.linear import LinearModel
 from seqcli.classification.network import Network
@@ -20,7 +21,6 @@ from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
 from seqcli.core.safe_formats import read_json
 from seqcli.core.tokens import Token
-from seqcli.core.word_vectors import open_vectors
 from seqcli.errors import ModelError
 
 Floats = NDArray[np.floating[Any]]
@@ -95,8 +95,14 @@ class Model:
         self, texts: Sequence[str], tokens: Sequence[Sequence[Token]], backend: Backend = "numpy"
     ) -> Floats:
         """Natural logarithms of the probabilities of texts that were split already, ``(texts, labels)``."""
-        if not len(texts):
-            return np.zeros((0, len(self.labels)))
+        logs = np.tile(np.log(self.tensors["prior"]), (len(texts), 1)).astype(float)
+        told = [k for k, text in enumerate(tokens) if text]
+        if told:
+            logs[told] = self._told([texts[k] for k in told], [tokens[k] for k in told], backend)
+        return logs
+
+    def _told(self, texts: Sequence[str], tokens: Sequence[Sequence[Token]], backend: Backend) -> Floats:
+        """The same of texts with at least one token."""
         encoded = self.features.encode_tokens(tokens)
         forward = self._torch if backend == "torch" else self._network.log_probabilities
         logs = np.empty((len(texts), len(self.labels)), np.float32)
@@ -108,9 +114,7 @@ class Model:
         if self.linear is not None and self.config.fusion:
             words = [[token.normalized for token in text] for text in tokens]
             linear = self.linear.log_probabilities(texts, words)
-        fused = fuse(logs, linear, self.config.fusion, self.config.temperature).astype(float)
-        fused[encoded.lengths == 0] = np.log(self.tensors["prior"])
-        return fused
+        return fuse(logs, linear, self.config.fusion, self.config.temperature)
 
     def attention(self, tokens: Sequence[Token]) -> Floats:
         """How much the networks look at each token, ``(tokens,)``, adding up to 1."""
@@ -169,6 +173,7 @@ def load(path: Path) -> Model:
 
     Raises:
         ModelError: it is missing, damaged, of another kind or too new, or its parts are not of one saving.
+        MachineError: it reads with ja_ginza's vectors, and that is not installed.
     """
     checkpoint.peek(path, KIND)
     labels, words, characters = (
@@ -180,16 +185,8 @@ def load(path: Path) -> Model:
 
     manifest, values, tensors = checkpoint.load(path, KIND, expected)
     config = ClassifierConfig.from_json(values, str(path))
-    features = _features(config, words, characters, path)
+    features = vectors.features(config, words, characters, path, manifest.digests)
     return Model(manifest, config, tuple(labels), features, tensors, _linear(path, manifest, len(labels)))
-
-
-def _features(config: ClassifierConfig, words: Sequence[str], characters: Sequence[str], path: Path) -> Features:
-    if config.vectors != "ginza":
-        return Features(config, words, characters)
-    store = open_vectors("ginza")
-    scale = 1 / float(np.linalg.norm(store.vectors[:1000] - store.mean, axis=1).mean())
-    return Features(config, words, characters, store, Table(store.vectors, store.mean, scale))
 
 
 def _linear(path: Path, manifest: Manifest, labels: int) -> LinearModel | None:

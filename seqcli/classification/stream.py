@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.classification import explain, predict
-from seqcli.classification.predict import Handle
+from seqcli.classification.predict import Answer, Handle, Model
 from seqcli.core import bulk, figures
 from seqcli.core.rows import OnError, dumps
 from seqcli.core.texts import Item, batches
@@ -227,28 +227,18 @@ def _counted(source: Iterable[list[Item]], lengths: list[int]) -> Iterator[list[
 
 def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
     model, tally = handle.open(), Tally()
-    good = [item.text for item in items if item.error is None]
-    answers = iter(model.answers(good, handle.backend))
+    answers = iter(model.answers([item.text for item in items if item.error is None], handle.backend))
     records: list[Record] = []
     for item in items:
-        record: dict[str, Any] = {"text": item.text} if item.columns is None else dict(item.columns)
-        row = _Columns(record, tally)
-        if item.error is not None:
-            tally.failed += 1
-            if request.on_error == "skip":
-                tally.skipped = True
-                continue
-            _answer(row, request, model.labels, None)
-            row.add("error", str(item.error))
-        else:
+        if item.error is None:
             answer = next(answers)
             tally.empty += not answer.tokens
-            tally.labels[_answer(row, request, model.labels, answer)] += 1
-            if request.explain:
-                row.add("explanation", explain.explanation(model, item.text, answer))
-            if request.even:
-                row.add("error", None)
-        records.append(record)
+            records.append(_record(model, request, item, answer, tally))
+            continue
+        tally.failed += 1
+        tally.skipped = request.on_error == "skip"
+        if not tally.skipped:
+            records.append(_record(model, request, item, None, tally))
     return records, tally
 
 
@@ -268,21 +258,30 @@ class _Columns:
         self._record[free] = value
 
 
-def _answer(row: _Columns, request: Request, labels: Sequence[str], answer: predict.Answer | None) -> str:
-    """Adds what was asked for, in the order of the interface; returns what was predicted."""
-    best = None if answer is None else int(answer.probabilities.argmax())
-    probability = None if answer is None else float(answer.probabilities[best])
-    predicted = None if best is None else labels[best]
-    if request.threshold is not None and probability is not None and probability < request.threshold:
-        predicted = UNSURE
+def _record(model: Model, request: Request, item: Item, answer: Answer | None, tally: Tally) -> Record:
+    """A row of the input with what was asked for, in the order of the interface; without an answer, empty columns."""
+    record: dict[str, Any] = {"text": item.text} if item.columns is None else dict(item.columns)
+    row = _Columns(record, tally)
+    probabilities: list[Any] = [None] * len(model.labels)
+    predicted = probability = None
+    if answer is not None:
+        probabilities = answer.probabilities.tolist()
+        probability = max(probabilities)
+        sure = request.threshold is None or probability >= request.threshold
+        predicted = model.labels[probabilities.index(probability)] if sure else UNSURE
+        tally.labels[predicted] += 1
     row.add("predicted", predicted)
     row.add("probability", probability)
     if request.top_k is not None:
-        row.add("top", None if answer is None else answer.top(labels, request.top_k))
+        row.add("top", None if answer is None else answer.top(model.labels, request.top_k))
     if request.probabilities:
-        for number, label in enumerate(labels):
-            row.add(f"probability.{label}", None if answer is None else float(answer.probabilities[number]))
-    return predicted or ""
+        for label, value in zip(model.labels, probabilities, strict=True):
+            row.add(f"probability.{label}", value)
+    if request.explain:
+        row.add("explanation", None if answer is None else explain.explanation(model, item.text, answer))
+    if request.even or item.error is not None:
+        row.add("error", None if item.error is None else str(item.error))
+    return record
 
 
 def _rows(count: int) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,84 @@ if TYPE_CHECKING:
     from seqcli.classification.stream import Tally
 
 GROUP = "Classify texts"
+
+
+@command("train-classifier", group=GROUP, example="seqcli train-classifier sample_data/posts.csv --out topics")
+def train_classifier(
+    out: Output,
+    training: options.Training,
+    texts: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRAIN",
+            help="Labelled texts: a table, fastText's __label__ lines (.txt), a folder for each label; - for stdin.",
+            show_default=False,
+        ),
+    ],
+    valid: Annotated[
+        str | None,
+        typer.Option("--valid", metavar="FILE", help="Texts to choose by.", show_default="a tenth of TRAIN"),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", metavar="FILE", help="Texts to judge with, once.", show_default="a tenth of TRAIN"),
+    ] = None,
+    vectors: Annotated[
+        str,
+        typer.Option(
+            "--vectors", metavar="WHICH", help="Frozen word vectors: ginza, none, a folder of train-vectors, a file."
+        ),
+    ] = "ginza",
+    members: Annotated[
+        int | None,
+        typer.Option("--members", min=1, help="Networks that are averaged.", show_default="chosen for the task"),
+    ] = None,
+    no_fusion: Annotated[
+        bool, typer.Option("--no-fusion", help="The networks alone, without a linear model beside them.")
+    ] = False,
+    class_weights: Annotated[
+        Literal["none", "balanced"],
+        typer.Option("--class-weights", help="balanced: rare labels count as much as frequent ones."),
+    ] = "none",
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="The learning curve: .png or .svg.", show_default=False),
+    ] = None,
+    text_column: options.TextColumn = "text",
+    label_column: options.LabelColumn = "label",
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            "--group-column",
+            help="What a text belongs to, such as its article: never divided between parts.",
+            show_default=False,
+            rich_help_panel="Table",
+        ),
+    ] = None,
+    input_format: options.LabelledFormat = None,
+    encoding: options.Encoding = "auto",
+) -> None:
+    """Train a classifier of Japanese texts, and say whether it is better than counting characters."""
+    from seqcli.classification import data, report, train
+    from seqcli.classification import plan as plans
+    from seqcli.core import checkpoint, figures
+
+    if plot:
+        figures.check(plot)
+    place = train.Place(training.out, training.overwrite, training.resume)
+    place.check()
+    plan = plans.make(
+        training.said(), vectors=vectors, members=members, fusion=not no_fusion,
+        balance=float(class_weights == "balanced"),
+    )  # fmt: skip
+    partition = data.prepare(
+        texts, valid, test, text_column=text_column, label_column=label_column, group_column=group_column,
+        input_format=input_format, encoding=encoding, seed=training.seed,
+    )  # fmt: skip
+    result = out.follow(train.train(partition, place, plan))
+    if plot:
+        report.learning_curve(checkpoint.load_history(training.out), plot)
+    out.result(result, str(training.out))
 
 
 @command("classify", group=GROUP, example="seqcli classify topics 昨日の焼肉は最高だった")

@@ -126,6 +126,12 @@ TextFile = Annotated[
     str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
 ]
 TextColumn = Annotated[str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")]
+LabelledFormat = Annotated[
+    Literal["csv", "tsv", "jsonl", "parquet", "fasttext"] | None,
+    typer.Option(
+        "--input-format", help="The data's format.", show_default="by suffix; .txt: fasttext", rich_help_panel="Table"
+    ),
+]
 LabelColumn = Annotated[str, typer.Option("--label-column", help="The label in a table.", rich_help_panel="Table")]
 OnError = Annotated[
     Literal["mark", "skip", "fail"],

@@ -1,0 +1,71 @@
+"""Why a text got its label: the numbers are what they say they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from classifiers import TEXTS, save
+
+from seqcli.classification import explain
+from seqcli.classification.predict import Model
+from seqcli.results import Record
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return save(tmp_path_factory.mktemp("models") / "topics")
+
+
+def explained(model: Model, text: str) -> list[Record]:
+    (answer,) = model.answers([text])
+    return list(explain.explanation(model, text, answer))
+
+
+def test_the_tokens_stand_where_they_say_and_the_attention_is_shared_out(model: Model) -> None:
+    for text in (TEXTS[0], "　焼肉 ラーメン\n🍣"):
+        found = explained(model, text)
+        assert [text[one["start"] : one["end"]] for one in found] == [one["token"] for one in found]
+        assert sum(one["attention"] for one in found) == pytest.approx(1, abs=1e-5)
+        assert min(one["attention"] for one in found) > 0
+
+
+def test_the_effect_is_what_the_label_loses_without_the_token(tmp_path: Path) -> None:
+    model = save(tmp_path / "m", tokenizer={"tokenizer": "whitespace", "normalize": "none"})
+    text = "焼肉 試合 美味しい"
+    found = explained(model, text)
+    label = int(model.probabilities([text]).argmax())
+    for one in found:
+        rest = text[: one["start"]] + text[one["end"] :]
+        lost = np.log(model.probabilities([text])[0, label] / model.probabilities([rest])[0, label])
+        assert one["effect"] == pytest.approx(lost, abs=1e-5)
+    effects = {one["token"]: one["effect"] for one in found}
+    assert max(effects.values()) == max(effects["焼肉"], effects["美味しい"]) > 0 > effects["試合"]
+
+
+def test_a_text_without_words_has_nothing_to_explain(model: Model) -> None:
+    assert explained(model, " ") == []
+    assert explain.shades(" ", []) == [(" ", 0.0)]
+    assert explain.shades("", []) == []
+
+
+def test_of_a_long_text_the_first_tokens_are_left_out_one_by_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "LONGEST", 2)
+    found = explained(model, TEXTS[0])
+    assert [one["effect"] is None for one in found] == [False, False] + [True] * (len(found) - 2)
+    assert {weight for _, weight in explain.shades(TEXTS[0], found)[2:]} <= {0.0}
+
+
+def test_shades_cover_the_text(model: Model) -> None:
+    text = "　焼肉 ラーメン\n🍣"
+    pieces = explain.shades(text, explained(model, text))
+    assert "".join(piece for piece, _ in pieces) == text
+    assert max(abs(weight) for _, weight in pieces) == 1
+
+
+def test_an_explanation_is_drawn(model: Model, tmp_path: Path) -> None:
+    explain.draw(explained(model, TEXTS[0]), tmp_path / "x.svg")
+    explain.draw(explained(model, "焼肉 " * 300), tmp_path / "x.png")
+    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

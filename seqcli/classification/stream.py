@@ -14,7 +14,8 @@ from typing import Any
 from seqcli.classification import explain, predict
 from seqcli.classification.predict import Answer, Handle, Model
 from seqcli.core import bulk, figures
-from seqcli.core.rows import OnError, dumps
+from seqcli.core.json_lines import dumps
+from seqcli.core.rows import OnError
 from seqcli.core.texts import Item, batches
 from seqcli.errors import UsageError
 from seqcli.results import Progress, Record

@@ -36,7 +36,7 @@ class Log:
 
         stamp = clock.now().isoformat(timespec="seconds")
         if self._style == "json":
-            from seqcli.core.rows import dumps
+            from seqcli.core.json_lines import dumps
 
             line = dumps({"time": stamp, "level": level, "command": self._command, "pid": os.getpid(), "text": text})
         else:

@@ -62,7 +62,7 @@ class Output:
 
     def emit(self, records: Iterable[Record]) -> None:
         """Writes records to stdout in the chosen format, one at a time except in a table and in ``json``."""
-        from seqcli.core.rows import dumps
+        from seqcli.core.json_lines import dumps
 
         if self.format == "table":
             self._table(list(records))
@@ -165,7 +165,7 @@ class Output:
             pass
 
     def _csv(self, records: Iterable[Record]) -> None:
-        from seqcli.core.rows import dumps
+        from seqcli.core.json_lines import dumps
 
         writer = None
         for record in records:

@@ -9,11 +9,12 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
+from seqcli.core.json_lines import dumps, plain
 from seqcli.core.lines import BadLineError, Lines, display_name, nearest, open_input
 from seqcli.errors import InputError, MachineError, UsageError
 
@@ -358,38 +359,6 @@ def text(row: Row, column: str) -> str:
     if written is None:
         return ""
     return written if isinstance(written, str) else json.dumps(written)
-
-
-def dumps(record: object) -> str:
-    """One line of JSON: real characters, ISO dates, full float precision; NaN and infinity become null.
-
-    NumPy scalars and arrays are written as the numbers they hold.
-    """
-    try:
-        return json.dumps(record, ensure_ascii=False, allow_nan=False, default=plain)
-    except ValueError:  # somewhere there is a NaN: only then is it worth walking through
-        return json.dumps(plain(record), ensure_ascii=False, allow_nan=False)
-
-
-def plain(value: object) -> object:
-    """The same value in JSON's types, as ``dumps`` writes it; for CSV and tables, None is an empty field.
-
-    Raises:
-        TypeError: there is no way to write it.
-    """
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    # Dates and times, then NumPy's arrays and scalars, without importing NumPy.
-    convert = getattr(value, "isoformat", None) or getattr(value, "tolist", None)
-    if convert is None:
-        raise TypeError(f"cannot be written as JSON: {value!r}")
-    return plain(convert())
 
 
 def _shown(value: object) -> str:

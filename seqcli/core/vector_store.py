@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seqcli.core import files
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.errors import InputError, ModelError
 
@@ -203,6 +202,8 @@ def opened(target: Path, build: Callable[[Path], None]) -> VectorStore:
     """
     if store := VectorStore.open(target):
         return store
+    from seqcli.core import files
+
     with files.lock(target, timeout=_BUILD_WAIT):
         store = VectorStore.open(target)
         if store is None:

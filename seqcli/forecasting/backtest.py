@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core import files
-from seqcli.core.rows import dumps
+from seqcli.core.json_lines import dumps
 from seqcli.core.statistics import LEVELS
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import baselines, records, scoring

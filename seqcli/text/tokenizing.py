@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqcli.core import analysis, bulk
-from seqcli.core.rows import dumps
+from seqcli.core.json_lines import dumps
 from seqcli.core.texts import Text, Texts
 from seqcli.core.tokens import Token, Tokenizer
 from seqcli.errors import UsageError

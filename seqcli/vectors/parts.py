@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.core import files, vector_files, vector_store
-from seqcli.core.rows import dumps
+from seqcli.core.json_lines import dumps
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.errors import MachineError, ModelError, UsageError
 from seqcli.results import Record

@@ -11,8 +11,6 @@ from typing import Protocol
 
 import numpy as np
 
-from seqcli.core import figures
-from seqcli.core.lines import Lines, matching
 from seqcli.core.word_vectors import Lookup, open_vectors
 from seqcli.errors import InputError, UsageError
 from seqcli.results import Record
@@ -197,6 +195,8 @@ def answer(request: Request, answers: Answers) -> Iterator[Record]:
     queries = _queries(request)
     if request.within is not None:
         embedder = _embedder(request, recipe)
+        from seqcli.core.lines import Lines, matching  # like all that a query for a word does not need
+
         files = [Lines(file, request.encoding) for file in matching(request.within)]
         texts = (line.rstrip("\n") for line in itertools.chain.from_iterable(files))
         return lines(embedder, queries, texts, answers, count=request.count, threshold=request.threshold)
@@ -224,12 +224,16 @@ def _check(request: Request) -> None:
     if request.model.startswith(HF) and request.within is None:
         raise UsageError("--model", f"{request.model} has no table of words", "--in FILE searches the lines of a file")
     if request.plot is not None:
+        from seqcli.core import figures
+
         figures.check(request.plot)
 
 
 def _queries(request: Request) -> Iterable[str]:
     if request.queries != ("-",):
         return request.queries
+    from seqcli.core.lines import Lines
+
     return (line.rstrip("\n") for line in Lines("-", request.encoding))
 
 

@@ -6,7 +6,6 @@ import csv
 import datetime
 import gzip
 import io
-import json
 import math
 import sys
 import tracemalloc
@@ -20,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcli.core import rows
+from seqcli.core.json_lines import dumps
 from seqcli.core.rows import OnError, Row, Table
 from seqcli.errors import InputError, MachineError, UsageError
 
@@ -59,7 +59,7 @@ def test_whatever_python_writes_as_csv_is_read_back(data: st.DataObject, width: 
 
 @given(st.lists(st.dictionaries(FIELDS, st.none() | st.booleans() | st.integers() | FIELDS), min_size=1, max_size=5))
 def test_whatever_dumps_writes_is_read_back_from_json_lines(records: list[dict[str, object]]) -> None:
-    assert values("".join(f"{rows.dumps(record)}\n" for record in records), "jsonl") == records
+    assert values("".join(f"{dumps(record)}\n" for record in records), "jsonl") == records
 
 
 def test_rows_are_counted_as_an_editor_counts_lines() -> None:
@@ -383,34 +383,3 @@ def test_a_long_value_is_shortened_in_an_error() -> None:
     with pytest.raises(InputError) as caught:
         rows.number(cell("x" * 10_000), "rate")
     assert len(caught.value.what) < 120
-
-
-# ----------------------------------------------------------------------------------------------------- dumps
-
-
-def test_json_has_real_characters_iso_dates_and_full_precision() -> None:
-    record = {"通貨": "円", "day": datetime.date(2024, 6, 8), "value": 0.1 + 0.2, "path": "a/b"}
-    assert rows.dumps(record) == '{"通貨": "円", "day": "2024-06-08", "value": 0.30000000000000004, "path": "a/b"}'
-
-
-def test_nan_and_infinity_become_null_wherever_they_stand() -> None:
-    record = {"a": math.nan, "b": [math.inf, {"c": -math.inf}], "d": np.array([1.0, np.nan]), "e": np.float64("nan")}
-    assert json.loads(rows.dumps(record)) == {"a": None, "b": [None, {"c": None}], "d": [1.0, None], "e": None}
-
-
-def test_numpy_values_are_written_as_the_numbers_they_hold() -> None:
-    record = {
-        "i": np.int64(3),
-        "f": np.float32(0.5),
-        "b": np.bool_(True),
-        "t": np.datetime64("2024-06-08"),
-        "a": np.eye(2),
-    }
-    expected = {"i": 3, "f": 0.5, "b": True, "t": "2024-06-08", "a": [[1.0, 0.0], [0.0, 1.0]]}
-    assert json.loads(rows.dumps(record)) == expected
-    assert json.loads(rows.dumps({**record, "x": math.nan})) == {**expected, "x": None}
-
-
-def test_a_value_that_json_cannot_hold_is_a_bug_not_a_string() -> None:
-    with pytest.raises(TypeError, match="cannot be written as JSON"):
-        rows.dumps({"a": object()})

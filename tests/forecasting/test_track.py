@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from journals import SIGMA, keep, offsets, rows, walk
 
-from seqcli.core.rows import dumps
+from seqcli.core.json_lines import dumps
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import backtest, drift, journal, outcomes, track
 from seqcli.forecasting.baselines import EWMA_NORMAL, Offsets, run

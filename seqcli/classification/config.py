@@ -31,9 +31,11 @@ class ClassifierConfig:
         members: networks that differ in their random numbers only; their log probabilities are averaged.
         vectors: where the frozen word vectors come from: ``ginza``, ``none``, or ``own``: kept in the model folder.
         vector_size: numbers in such a vector; 0 with ``none``.
+        projection: numbers that are made of it, which is cheaper for the encoder to read.
         word_size: numbers in the trained vector of a word.
         character_embedding: numbers in the trained vector of a character, from which the convolution makes
         character_size: numbers that say how a word is spelt.
+        attention: units of the layer that says which tokens matter.
         max_tokens: tokens of a text that the networks read.
         max_characters: characters of a token that the convolution reads.
         dropout: share of the pooled values that are dropped in training, in [0, 1).
@@ -52,9 +54,11 @@ class ClassifierConfig:
     members: int = 3
     vectors: Vectors = "ginza"
     vector_size: int = 300
+    projection: int = 128
     word_size: int = 64
     character_embedding: int = 32
     character_size: int = 64
+    attention: int = 64
     max_tokens: int = 256
     max_characters: int = 12
     dropout: float = 0.5
@@ -68,7 +72,7 @@ class ClassifierConfig:
     @property
     def input_size(self) -> int:
         """Numbers that describe one token."""
-        return self.vector_size + self.word_size + self.character_size
+        return (self.projection if self.vector_size else 0) + self.character_size + self.word_size
 
     @property
     def output_size(self) -> int:
@@ -86,7 +90,8 @@ class ClassifierConfig:
         for name, low, high in (
             ("hidden", 1, 4096), ("layers", 1, 64), ("members", 1, 256), ("vector_size", 0, 65536),
             ("word_size", 1, 4096), ("character_embedding", 1, 4096), ("character_size", 1, 4096),
-            ("max_tokens", 1, 1 << 20), ("max_characters", 1, 4096), ("features", 1, 1 << 30),
+            ("projection", 1, 4096), ("attention", 1, 4096), ("max_tokens", 1, 1 << 20),
+            ("max_characters", 1, 4096), ("features", 1, 1 << 30),
         ):  # fmt: skip
             value = known[name]
             if type(value) is not int or not low <= value <= high:
@@ -131,13 +136,15 @@ def shapes(config: ClassifierConfig, words: int, characters: int, labels: int) -
         "characters.weight": (characters, config.character_embedding),
         "convolution.weight": (config.character_size, 3 * config.character_embedding),
         "convolution.bias": (config.character_size,),
-        "attention.weight": (config.output_size, config.output_size),
-        "attention.bias": (config.output_size,),
-        "query": (config.output_size,),
+        "attention.weight": (config.attention, config.output_size),
+        "attention.bias": (config.attention,),
+        "query": (config.attention,),
         "output.weight": (labels, 2 * config.output_size),
         "output.bias": (labels,),
         "prior": (labels,),
     }
+    if config.vector_size:
+        one |= {"projection.weight": (config.projection, config.vector_size), "projection.bias": (config.projection,)}
     gates = {"rnn": 1, "gru": 3, "lstm": 4}[config.cell] * config.hidden
     for encoder in ("encoder", "encoder_reverse")[: 2 if config.bidirectional else 1]:
         for k in range(config.layers):

@@ -4,10 +4,12 @@ A token enters as three things side by side: a frozen vector (ja_ginza's, found 
 its characters (Kim et al. 2016, arXiv:1508.06615, with one width), and a trained vector of the word as it is written:
 
     c      = max over i of relu(W [k_{i-1}; k_i; k_{i+1}] + b)        how it is spelt, k: vectors of characters
-    x_t    = [frozen_t; c_t; word_t]
+    x_t    = [P frozen_t + p; c_t; word_t]
     h_t    = [encoder(x_1 … x_t); encoder_reverse(x_T … x_t)]         what was read up to here, from both sides
     e_t    = query · tanh(A h_t + a),   α = softmax(e)                attention (Yang et al. 2016)
     logits = O [Σ α_t h_t; max over t of h_t] + o
+
+Dropout leaves the same numbers of x out at every token of a text (Gal & Ghahramani 2016, arXiv:1512.05287).
 
 Padding changes nothing: the second encoder reads each row turned round at its own length, so that both meet the padding
 only behind the last real token. A text without tokens gets the shares of the labels in training. ``network.py``
@@ -64,16 +66,16 @@ class Classifier(nn.Module):
         self.words = nn.Embedding(words, config.word_size)
         self.characters = nn.Embedding(characters, config.character_embedding, padding_idx=PADDING)
         self.convolution = nn.Linear(3 * config.character_embedding, config.character_size)
+        self.projection = nn.Linear(config.vector_size, config.projection) if config.vector_size else None
         shape = EncoderConfig(config.cell, config.input_size, config.hidden, config.layers, config.dropout)
         self.encoder = RecurrentEncoder(shape)
         self.encoder_reverse = RecurrentEncoder(shape) if config.bidirectional else None
-        self.attention = nn.Linear(config.output_size, config.output_size)
-        self.query = nn.Parameter(torch.zeros(config.output_size))
+        self.attention = nn.Linear(config.output_size, config.attention)
+        self.query = nn.Parameter(torch.zeros(config.attention))
         self.output = nn.Linear(2 * config.output_size, len(prior))
-        self.input_dropout = nn.Dropout(config.input_dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.register_buffer("prior", prior)
-        nn.init.normal_(self.words.weight, std=0.5)
+        nn.init.normal_(self.words.weight, std=0.1)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:
@@ -90,12 +92,7 @@ class Classifier(nn.Module):
         """What the encoders make of each token, ``(b, t, h)``, and which are real, ``(b, t)``."""
         steps = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
         mask = steps < batch.lengths[:, None]  # (b, t)
-        known = torch.cat([batch.vectors, self.spelling(batch.characters)], dim=1)  # (u, f - word_size)
-        words = batch.words[batch.tokens]  # (b, t)
-        if self.training and self.config.word_dropout:
-            words = words.masked_fill(torch.rand(words.shape, device=words.device) < self.config.word_dropout, UNKNOWN)
-        x = torch.cat([known[batch.tokens], self.words(words)], dim=2)  # (b, t, f)
-        x = self.input_dropout(x)
+        x = self.inputs(batch)  # (b, t, f)
         forwards, _ = self.encoder(x)  # (b, t, hidden)
         if self.encoder_reverse is None:
             return forwards, mask
@@ -104,9 +101,22 @@ class Classifier(nn.Module):
         backwards = backwards.gather(1, turned.expand_as(backwards))
         return torch.cat([forwards, backwards], dim=2), mask
 
+    def inputs(self, batch: TensorBatch) -> Tensor:
+        """What is known of each token, ``(b, t, f)``."""
+        spelling = self.spelling(batch.characters)  # (u, s)
+        known = [spelling] if self.projection is None else [self.projection(batch.vectors), spelling]
+        words = batch.words[batch.tokens]  # (b, t)
+        if self.training and self.config.word_dropout:
+            words = words.masked_fill(torch.rand(words.shape, device=words.device) < self.config.word_dropout, UNKNOWN)
+        x = torch.cat([torch.cat(known, dim=1)[batch.tokens], self.words(words)], dim=2)  # (b, t, f)
+        kept = functional.dropout(x.new_ones(len(x), 1, x.shape[2]), self.config.input_dropout, self.training)
+        return x * kept
+
     def spelling(self, characters: Tensor) -> Tensor:
         """How words are spelt, ``(u, character_size)``, from ``(u, L)`` character ids."""
         k = functional.pad(self.characters(characters), (0, 0, 1, 1))  # (u, L + 2, e)
         windows = torch.cat([k[:, :-2], k[:, 1:-1], k[:, 2:]], dim=2)  # (u, L, 3 e)
-        found = torch.relu(self.convolution(windows)) * (characters != PADDING)[..., None]
-        return found.amax(dim=1)
+        real = characters != PADDING  # most words are short: only where a character stands is anything worked out
+        found = torch.relu(self.convolution(windows[real]))
+        where = real[..., None].expand(-1, -1, found.shape[1])
+        return found.new_zeros(where.shape).masked_scatter(where, found).amax(dim=1)

@@ -21,6 +21,7 @@ class Member:
 
     config: ClassifierConfig
     words: Floats
+    projection: tuple[Floats, Floats] | None
     spelling: tuple[Floats, Floats, Floats]  # what a character adds as the one before, at and after a place: (C, s)
     spelling_bias: Floats
     encoder: Encoder
@@ -37,7 +38,9 @@ class Member:
         weights = np.split(own["convolution.weight"], 3, axis=1)
         before, at, after = (own["characters.weight"] @ part.T for part in weights)
         return cls(
-            config, own["words.weight"], (before, at, after), own["convolution.bias"],
+            config, own["words.weight"],
+            (own["projection.weight"], own["projection.bias"]) if config.vector_size else None,
+            (before, at, after), own["convolution.bias"],
             Encoder.from_tensors(own, "encoder.", config.cell),
             Encoder.from_tensors(own, "encoder_reverse.", config.cell) if config.bidirectional else None,
             (own["attention.weight"], own["attention.bias"]), own["query"],
@@ -60,7 +63,10 @@ class Member:
     def _read(self, batch: Batch) -> tuple[Floats, Bools]:
         steps = np.arange(batch.tokens.shape[1])
         mask = steps < batch.lengths[:, None]
-        parts = [batch.vectors, self._spelling(batch.characters), self.words[batch.words]]
+        parts = [self._spelling(batch.characters), self.words[batch.words]]
+        if self.projection is not None:
+            weight, bias = self.projection
+            parts.insert(0, batch.vectors @ weight.T + bias)
         x = np.concatenate(parts, axis=1)[batch.tokens]  # (b, t, f)
         lengths = np.maximum(batch.lengths, 1)
         forwards, _ = self.encoder.forward(x, lengths=lengths)

@@ -123,7 +123,13 @@ Texts = Annotated[
     typer.Argument(metavar="TEXT", help="Texts, or - for standard input.", show_default=False),
 ]
 TextFile = Annotated[
-    str | None, typer.Option("--file", metavar="PATH", help="A text a line, or a table.", show_default=False)
+    str | None,
+    typer.Option(
+        "--file",
+        metavar="PATH",
+        help="A text a line, or a table; 'corpus/*.txt' in quotes: all that match.",
+        show_default=False,
+    ),
 ]
 TextColumn = Annotated[str, typer.Option("--text-column", help="The text in a table.", rich_help_panel="Table")]
 LabelledFormat = Annotated[

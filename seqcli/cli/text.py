@@ -17,7 +17,11 @@ def tokenize(
     out: Output,
     texts: options.Texts = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="PATH", help="A file of one text a line.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--file", metavar="PATH", help="A text a line; 'corpus/*.txt' in quotes: all that match.",
+            show_default=False,
+        ),
     ] = None,
     wakati: Annotated[
         bool, typer.Option("--wakati", help="A line of tokens with spaces between them for each text.")

@@ -114,7 +114,13 @@ def similar(
     ] = None,
     model: Vectors = "ginza",
     within: Annotated[
-        str | None, typer.Option("--in", metavar="FILE", help="Search the lines of this file.", show_default=False)
+        str | None,
+        typer.Option(
+            "--in",
+            metavar="FILE",
+            help="Search the lines of this file, or of all that match 'corpus/*.txt'.",
+            show_default=False,
+        ),
     ] = None,
     plus: Annotated[
         list[str] | None, typer.Option("--plus", help="A word to add, in an analogy.", show_default=False)
@@ -168,7 +174,11 @@ def train_vectors(
     printer: Output,
     corpus: Annotated[
         list[str],
-        typer.Argument(metavar="CORPUS", help="Text files, a text a line; - for standard input.", show_default=False),
+        typer.Argument(
+            metavar="CORPUS",
+            help="Text files, a text a line, or patterns in quotes: 'corpus/*.txt'; - for standard input.",
+            show_default=False,
+        ),
     ],
     out: options.Out,
     method: Annotated[

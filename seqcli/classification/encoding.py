@@ -63,10 +63,10 @@ class Encoded:
     """Texts that were split and looked up, in the order they came.
 
     Arguments:
-        rows: ``(u,)``, rows in the table of vectors, -1 where there is none.
+        rows: ``(u,)``, rows in the table of vectors, -1 where there is none. The last of the u is no token at all.
         words: ``(u,)``.
         characters: ``(u, L)``.
-        texts: of each text its tokens as numbers from 0 to u - 1.
+        texts: of each text its tokens as numbers from 0.
         table: the frozen vectors.
     """
 
@@ -89,8 +89,8 @@ class Encoded:
         texts = [self.texts[row] for row in chosen]
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         distinct, numbers = np.unique(np.concatenate(texts), return_inverse=True)
-        if not len(distinct):  # nothing but empty texts, and there must be something to point at
-            distinct = np.zeros(1, dtype=np.int64)
+        if not len(distinct):
+            distinct = np.array([len(self.words) - 1])
         tokens = np.zeros((len(texts), max(1, int(lengths.max()))), dtype=np.int64)
         tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = numbers
         vectors = self.table.vectors(self.rows[distinct]) if self.table else np.zeros((len(distinct), 0), np.float32)
@@ -194,7 +194,8 @@ class Features:
 
     def look_up(self, split: Split) -> Encoded:
         """The same for tokens that were numbered before."""
-        found = [self._look_up(kind) for kind in split.kinds]
+        # The last one is of no text, but there must be something to point at where all texts are empty.
+        found = [*(self._look_up(kind) for kind in split.kinds), (-1, UNKNOWN, ())]
         rows, words = (np.array([one[k] for one in found], dtype=np.int64) for k in (0, 1))
         characters = np.full((len(found), self.config.max_characters), PADDING, dtype=np.int64)
         for at, (_, _, spelling) in enumerate(found):

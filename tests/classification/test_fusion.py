@@ -1,0 +1,56 @@
+"""Two opinions made one, and how much each has to say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqcli.classification.fusion import choose, fuse
+from seqcli.core import metrics
+
+
+def logs(gold: np.ndarray, right: float, classes: int, seed: int) -> np.ndarray:
+    """Opinions that are right with some probability, each time rather sure."""
+    chance = np.random.default_rng(seed)
+    said = np.where(chance.random(len(gold)) < right, gold, chance.integers(0, classes, len(gold)))
+    p = np.full((len(gold), classes), 0.1, np.float32)
+    p[np.arange(len(gold)), said] = 1.0
+    return np.log(p / p.sum(axis=1, keepdims=True))
+
+
+GOLD = np.random.default_rng(0).integers(0, 3, 600)
+
+
+def test_the_fused_probabilities_add_up_to_one_and_lie_between_the_two() -> None:
+    a, b = (np.log(np.array([[p, 1 - p]], np.float32)) for p in (0.9, 0.2))
+    mixed = np.exp(fuse(a, b, 0.5))
+    assert np.allclose(mixed.sum(), 1)
+    assert 0.2 < mixed[0, 0] < 0.9
+    assert np.allclose(np.exp(fuse(a, b, 0.0)), np.exp(a))
+    assert np.allclose(np.exp(fuse(a, b, 1.0)), np.exp(b))
+
+
+def test_a_high_temperature_makes_it_less_sure_and_changes_no_answer() -> None:
+    a = logs(GOLD, 0.8, 3, 1)
+    cool, hot = fuse(a, None, 0.0, 1.0), fuse(a, None, 0.0, 4.0)
+    assert np.exp(hot).max() < np.exp(cool).max()
+    assert np.array_equal(hot.argmax(axis=1), cool.argmax(axis=1))
+
+
+def test_the_better_opinion_weighs_more() -> None:
+    good, bad = logs(GOLD, 0.95, 3, 2), logs(GOLD, 0.2, 3, 3)
+    assert choose(good, bad, GOLD, 3)[0] < 0.5
+    assert choose(bad, good, GOLD, 3)[0] > 0.5
+    assert choose(good, None, GOLD, 3)[0] == 0
+
+
+def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:
+    wild = 5 * logs(GOLD, 0.7, 3, 4)
+    weight, temperature = choose(wild, None, GOLD, 3)
+    assert temperature > 1.5
+    calm = fuse(wild, None, weight, temperature)
+    assert metrics.log_loss(calm, GOLD) < metrics.log_loss(fuse(wild, None, 0.0), GOLD)
+
+
+def test_few_examples_do_not_make_it_certain() -> None:
+    gold = np.array([0, 1, 2, 0])
+    assert choose(logs(gold, 1.0, 3, 5), None, gold, 3)[1] > 0.5

@@ -167,12 +167,16 @@ class Output:
     def _csv(self, records: Iterable[Record]) -> None:
         from seqcli.core.json_lines import dumps
 
-        writer = None
+        writer = csv.writer(self.out, lineterminator="\n")
+        names: tuple[str, ...] = ()
         for record in records:
-            if writer is None:
-                writer = csv.writer(self.out, lineterminator="\n")
-                writer.writerow(record.keys())
-            writer.writerow([_csv_cell(value, dumps) for value in record.values()])
+            if not names:
+                names = tuple(record)
+                writer.writerow(names)
+            even = record
+            if tuple(record) != names:  # a row of the input that lacks some of its columns
+                even = {**dict.fromkeys(names), **record}
+            writer.writerow([_csv_cell(value, dumps) for value in even.values()])
 
     def _table(self, records: Sequence[Record]) -> None:
         """Columns as wide as they need to be; on a terminal that is narrower, the widest ones are cut."""

@@ -7,26 +7,29 @@ predicted from the beginning of a document; where there are several documents, s
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from seqcli.core import bulk, checkpoint
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item, batches, items
-from seqcli.errors import InputError
-from seqcli.generation.loading import Model, load
-from seqcli.generation.mixture import CHUNK, Floats, Mixture, Scores
+from seqcli.core.units import DOCUMENT, Units
+from seqcli.errors import InputError, ModelError
+from seqcli.generation.loading import KIND, Model, load
+from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
 from seqcli.generation.network import Ids
 from seqcli.generation.report import UNSEEN_BITS
 from seqcli.generation.sources import Sources
-from seqcli.generation.units import DOCUMENT, Units
 from seqcli.results import Progress, Record, Result
 
 _BLOCK = 1 << 18  # characters of a line that is still waited for
@@ -77,7 +80,7 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
     Arguments:
         path: the model folder.
         source: a file of lines, a table, or ``-``.
-        request: how it is read, and which ``part`` of the model is asked.
+        request: how it is read, which ``part`` of the model is asked, and by how many ``workers``.
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
 
     Returns:
@@ -86,8 +89,8 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         the table has a column of that name, ours is ``bits_per_char_1``.
     """
     request.refuse("generator", "per_class", "per_token")
-    model = load(path)
-    mixture = model.mixture.only(request.part)
+    reader = _Reader(path, checkpoint.peek(path, KIND).id, request.part)
+    reader.open()
     found = items(
         ["-"] if source == "-" else [],
         None if source == "-" else source,
@@ -95,42 +98,86 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         column=request.text_column,
         encoding=request.encoding,
     )
-    for some in batches(found):
-        for item, (likely, characters) in zip(some, _of_lines(model.units, mixture, some), strict=True):
-            columns = {"text": item.text} if item.columns is None else item.columns
-            bits = -likely / math.log(2) / characters if characters else None
-            measured: dict[str, object] = {"bits_per_char": bits, "log_probability": likely if characters else None}
-            if item.error is not None:
-                measured = dict.fromkeys(measured)
-            if item.error is not None or even:
-                measured["error"] = item.error and str(item.error)
-            record = dict(columns)
-            for name, value in measured.items():
-                names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
-                record[next(one for one in names if one not in columns)] = value
-            yield record
+    ours, theirs = itertools.tee(batches(found))
+    with contextlib.closing(bulk.run(reader.measure, ours, workers=request.workers, chunk=1)) as work:
+        for some, measured in zip(theirs, work, strict=True):
+            for item, figures in zip(some, measured, strict=True):
+                yield _row(item, figures, even=even)
 
 
-def _of_lines(units: Units, mixture: Mixture, some: list[Item]) -> Iterator[tuple[float, int]]:
-    """The log-probability of each text as a document of its own, and its characters."""
-    encoded = [units.encode(item.text) for item in some]
-    likely = [0.0] * len(some)
+@dataclass(frozen=True)
+class _Reader:
+    """Who measures lines, cheap to send to another process.
+
+    Arguments:
+        path: the model folder.
+        id: which model must be there.
+        part: which of its parts is asked.
+    """
+
+    path: Path
+    id: str
+    part: Part
+
+    def open(self) -> tuple[Units, Mixture]:
+        """The model, loaded once in a process.
+
+        Raises:
+            ModelError: as ``load``; or another model has taken its place.
+            UsageError: the model has no such part.
+        """
+        return _opened(self)
+
+    def measure(self, some: list[Item]) -> list[dict[str, float | None]]:
+        """The figures of each text as a document of its own."""
+        units, mixture = self.open()
+        likely = _of_lines(mixture, [units.encode(item.text) for item in some])
+        return [
+            {"bits_per_char": -logs / math.log(2) / len(item.text), "log_probability": logs}
+            if item.text and item.error is None
+            else {"bits_per_char": None, "log_probability": None}
+            for item, logs in zip(some, likely, strict=True)
+        ]
+
+
+@lru_cache(maxsize=1)
+def _opened(reader: _Reader) -> tuple[Units, Mixture]:
+    model = load(reader.path)
+    if model.manifest.id != reader.id:
+        raise ModelError(str(reader.path), "was replaced while it was in use", "run the command again")
+    return model.units, model.mixture.only(reader.part)
+
+
+def _row(item: Item, figures: Mapping[str, object], *, even: bool) -> dict[str, object]:
+    """What the user gave, and what is measured of it."""
+    columns = {"text": item.text} if item.columns is None else item.columns
+    measured = dict(figures)
+    if item.error is not None or even:
+        measured["error"] = item.error and str(item.error)
+    record: dict[str, object] = dict(columns)
+    for name, value in measured.items():
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
+        record[next(one for one in names if one not in columns)] = value
+    return record
+
+
+def _of_lines(mixture: Mixture, encoded: list[Ids]) -> list[float]:
+    """The log-probability of each text as a document of its own."""
+    likely = [0.0] * len(encoded)
     start = mixture.start()
-    order = sorted(range(len(some)), key=lambda row: len(encoded[row]))  # those of a length side by side
+    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))  # those of a length side by side
     for first in range(0, len(order), _SIDE_BY_SIDE):
         rows = order[first : first + _SIDE_BY_SIDE]
         reading = start.select(np.zeros(len(rows), np.int64))
-        longest = len(encoded[rows[-1]])
-        for place in range(0, longest, CHUNK):
-            width = min(CHUNK, longest - place)
-            tokens = np.full((len(rows), width), DOCUMENT, np.int32)
-            for row, one in zip(tokens, rows, strict=True):
-                part = encoded[one][place : place + width]
+        for place in range(0, len(encoded[rows[-1]]), CHUNK):
+            parts = [encoded[one][place : place + CHUNK] for one in rows]
+            tokens = np.full((len(rows), len(parts[-1])), DOCUMENT, np.int32)
+            for row, part in zip(tokens, parts, strict=True):
                 row[: len(part)] = part
             scores, reading = mixture.scores(reading, tokens)
-            for logs, one in zip(scores.mixture, rows, strict=True):
-                likely[one] += float(logs[: max(0, len(encoded[one]) - place)].sum(dtype=np.float64))
-    return zip(likely, (len(item.text) for item in some), strict=True)
+            for one, part, logs in zip(rows, parts, scores.mixture, strict=True):
+                likely[one] += float(logs[: len(part)].sum(dtype=np.float64))
+    return likely
 
 
 def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iterator[tuple[Ids, list[str], int, int]]:

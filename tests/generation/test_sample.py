@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -13,13 +14,13 @@ import numpy as np
 import pytest
 from generators import ENGLISH, TEXT, save
 
+from seqcli.core.units import DOCUMENT, UNKNOWN
 from seqcli.errors import ModelError, UsageError
 from seqcli.generation import sample
 from seqcli.generation.drawing import Request, Speller, draw, shaped
 from seqcli.generation.loading import Model, load
 from seqcli.generation.mixture import Reading
 from seqcli.generation.sample import Tally
-from seqcli.generation.units import DOCUMENT, UNKNOWN
 
 ALL = np.ones(5, bool)
 LIKELY = np.array([[0.4, 0.1, 0.3, 0.15, 0.05]])
@@ -314,6 +315,16 @@ def test_a_folder_whose_parts_do_not_belong_together_is_refused(tmp_path: Path) 
             (broken / file.name).write_bytes(source.read_bytes())
         with pytest.raises(ModelError, match=sentence):
             load(broken)
+
+
+def test_a_tokenizer_of_another_version_is_told(tmp_path: Path) -> None:
+    model = save(tmp_path / "m", kind="word")
+    assert model.warnings() == ()
+    file = tmp_path / "m" / "units.json"
+    recipe = json.loads(file.read_text(encoding="utf-8"))
+    recipe["tokenizer"]["sudachipy"] = "0.0.1"
+    file.write_text(json.dumps(recipe), encoding="utf-8")
+    assert "0.0.1" in load(tmp_path / "m").warnings()[0]
 
 
 def test_writing_imports_no_heavy_package(tmp_path: Path) -> None:

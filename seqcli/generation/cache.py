@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.generation.units import DOCUMENT
+from seqcli.core.units import DOCUMENT
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.integer[Any]]

@@ -17,10 +17,10 @@ from seqcli.core import files
 from seqcli.core.folders import cache_folder
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.core.tokens import Tokenizer
+from seqcli.core.units import DOCUMENT, Ids, Kind, Splitter, Units
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation.parts import PARTS, Spans, blocks, copied, digests, divided, repeated_lines, spooled
 from seqcli.generation.sources import Cleaning, Sources
-from seqcli.generation.units import DOCUMENT, Ids, Kind, Splitter, Units
 from seqcli.results import Progress
 
 _FORMAT: Final = 1  # of the cache; another one is made again

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.core.units import DOCUMENT, UNKNOWN, Units
 from seqcli.errors import UsageError
 from seqcli.generation.mixture import Part
 from seqcli.generation.network import Ids
-from seqcli.generation.units import DOCUMENT, UNKNOWN, Units
 
 Floats = NDArray[np.floating[Any]]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.core.units import DOCUMENT, UNKNOWN, Units
 from seqcli.errors import UsageError
 from seqcli.generation.loading import Model
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Reading
 from seqcli.generation.network import Ids, log_sum
 from seqcli.generation.sample import Tally, encoded
-from seqcli.generation.units import DOCUMENT, UNKNOWN, Units
 from seqcli.results import Record
 
 _LONGEST = {"char": 4, "word": 2, "subword": 3}  # units of a fill

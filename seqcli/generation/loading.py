@@ -10,13 +10,13 @@ from typing import Any
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
 from seqcli.core.safe_formats import HINT
+from seqcli.core.units import Units
 from seqcli.errors import ModelError
 from seqcli.generation import ngram
 from seqcli.generation.config import GeneratorConfig, shapes
 from seqcli.generation.mixture import Mixture
 from seqcli.generation.network import Network
 from seqcli.generation.ngram import KneserNey
-from seqcli.generation.units import Units
 
 KIND = "generator"
 

@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.core.units import DOCUMENT
 from seqcli.errors import UsageError
 from seqcli.generation import network as networks
 from seqcli.generation.network import Ids, Network
 from seqcli.generation.ngram import Ints, KneserNey
-from seqcli.generation.units import DOCUMENT
 
 Floats = NDArray[np.floating[Any]]
 Part = Literal["mixture", "network", "kneser-ney"]

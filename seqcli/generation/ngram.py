@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seqcli.core.safe_formats import HINT
+from seqcli.core.units import DOCUMENT, Ids
 from seqcli.errors import InputError, ModelError
-from seqcli.generation.units import DOCUMENT, Ids
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.core.units import Ids
 from seqcli.generation.data import Corpus
 from seqcli.generation.ngram import KneserNey
-from seqcli.generation.units import Ids
 from seqcli.results import Record, Result
 
 Floats = NDArray[np.float64]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from seqcli.core.units import DOCUMENT, UNKNOWN
 from seqcli.generation.drawing import REMEMBERED, Request, Speller, draw, shaped
 from seqcli.generation.loading import Model
 from seqcli.generation.mixture import Floats, Mixture, Reading
 from seqcli.generation.network import Ids
-from seqcli.generation.units import DOCUMENT, UNKNOWN
 from seqcli.results import Record
 
 AT_ONCE = 256  # texts that are written side by side; more would not be faster

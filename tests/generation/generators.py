@@ -10,11 +10,11 @@ import numpy as np
 
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
+from seqcli.core.units import DOCUMENT, Units
 from seqcli.generation import ngram
 from seqcli.generation.config import GeneratorConfig, shapes
 from seqcli.generation.loading import KIND, Model, load
 from seqcli.generation.ngram import KneserNey
-from seqcli.generation.units import DOCUMENT, Units
 
 TEXT = """私は焼肉をよく食べる。
 猫は魚をよく食べる。

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from seqcli.core.units import DOCUMENT
 from seqcli.generation import cache
 from seqcli.generation.cache import Floats, Ids, Memory, Settings
-from seqcli.generation.units import DOCUMENT
 
 V, H = 12, 6
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqcli.core.units import DOCUMENT, UNKNOWN
 from seqcli.errors import InputError, UsageError
 from seqcli.generation import parts, sources
 from seqcli.generation.data import Corpus, Recipe, prepare
 from seqcli.generation.sources import Blocks, Sources, is_aozora
-from seqcli.generation.units import DOCUMENT, UNKNOWN
 from seqcli.results import Progress
 
 NOVEL = "".join(

@@ -15,10 +15,10 @@ from generators import ENGLISH, TEXT, save
 
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item
+from seqcli.core.units import DOCUMENT
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation import evaluate as room
 from seqcli.generation.loading import load
-from seqcli.generation.units import DOCUMENT
 from seqcli.results import Progress, Result
 
 KINDS: dict[str, tuple[str, str]] = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from seqcli.core.safe_formats import dump_tensors, read_tensors
+from seqcli.core.units import DOCUMENT, Ids, Units
 from seqcli.errors import InputError, ModelError
 from seqcli.generation import ngram
 from seqcli.generation.ngram import KneserNey
-from seqcli.generation.units import DOCUMENT, Ids, Units
 
 NEKO = Path(__file__).parents[3] / "shared" / "data" / "neko"
 V = 9

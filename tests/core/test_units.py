@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
+from seqcli.core.units import DOCUMENT, SPECIAL, UNKNOWN, Kind, Units
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.generation.units import DOCUMENT, SPECIAL, UNKNOWN, Kind, Units
 
 TEXT = (
     "吾輩は猫である。名前はまだ無い。\nどこで生れたかとんと見当がつかぬ。\n\n"

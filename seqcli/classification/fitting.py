@@ -60,7 +60,7 @@ class Fit:
         }
         self.state = TrainingState(self.model, self.settings, self.fingerprint)
         weights = prior**-plan.balance
-        self._weights = torch.from_numpy(weights / (weights * prior).sum()).to(device)
+        self.weights = torch.from_numpy(weights / (weights * prior).sum()).to(device)
 
     def run(self, signals: Signals, *, resume: bool) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
@@ -98,7 +98,7 @@ class Fit:
         batch = TensorBatch.of(self.material.encoded["train"].batch(rows), self.device)
         gold = torch.from_numpy(self.material.gold["train"][rows]).to(self.device)
         logits, _attention = self.model(batch)
-        weights = self._weights if self.plan.balance else None
+        weights = self.weights if self.plan.balance else None
         return functional.cross_entropy(logits, gold, weight=weights, label_smoothing=self.plan.smoothing), None
 
     def log_probabilities(self, part: str) -> Floats:

@@ -104,16 +104,48 @@ class Memory:
         return cls(np.zeros((batch, 0, hidden), np.float32), np.zeros((batch, 0), np.int64), settings)
 
     def remember(self, hidden: Floats, ids: Ids) -> Memory:
-        """With one more pair each; a ``<doc>`` empties its cache.
+        """With more pairs each; a ``<doc>`` empties its cache.
 
         Arguments:
-            hidden: ``(b, h)`` the states that the units were predicted from.
-            ids: ``(b,)`` the units.
+            hidden: ``(b, t, h)`` the states that the units were predicted from.
+            ids: ``(b, t)`` the units.
         """
-        kept = slice(max(0, self.tokens.shape[1] - self.settings.size + 1), None)
-        states = np.concatenate([self.hidden[:, kept], hidden[:, None]], axis=1)
-        tokens = np.concatenate([self.tokens[:, kept], np.asarray(ids)[:, None]], axis=1)
-        return Memory(states, np.where((tokens[:, -1] == DOCUMENT)[:, None], DOCUMENT, tokens), self.settings)
+        kept = slice(max(0, self.tokens.shape[1] + ids.shape[1] - self.settings.size), None)
+        states = np.concatenate([self.hidden, hidden], axis=1)[:, kept]
+        tokens = np.concatenate([self.tokens, ids], axis=1)[:, kept]
+        ended = np.maximum.accumulate((tokens == DOCUMENT)[:, ::-1], axis=1)[:, ::-1]  # by a <doc> here or later
+        return Memory(states, np.where(ended, DOCUMENT, tokens), self.settings)
+
+    def select(self, rows: Ids) -> Memory:
+        """Those of some texts, in their order; a text may be taken several times."""
+        return Memory(self.hidden[rows], self.tokens[rows], self.settings)
+
+    @classmethod
+    def join(cls, memories: Sequence[Memory]) -> Memory:
+        """Those of several batches as one."""
+        longest = max(one.tokens.shape[1] for one in memories)
+        missing = [longest - one.tokens.shape[1] for one in memories]
+        states = [np.pad(one.hidden, ((0, 0), (n, 0), (0, 0))) for one, n in zip(memories, missing, strict=True)]
+        tokens = [
+            np.pad(one.tokens, ((0, 0), (n, 0)), constant_values=DOCUMENT)
+            for one, n in zip(memories, missing, strict=True)
+        ]
+        return cls(np.concatenate(states), np.concatenate(tokens), memories[0].settings)
+
+    def scored(self, log_probabilities: Floats, hidden: Floats, tokens: Ids) -> NDArray[np.float64]:
+        """What the function ``mixed`` gives for texts that go on, ``(b, t)``.
+
+        Arguments:
+            log_probabilities: ``(b, t)`` by the model alone.
+            hidden: ``(b, t, h)`` the states that the units are predicted from.
+            tokens: ``(b, t)`` the units.
+        """
+        before = self.tokens.shape[1]
+        logs = np.pad(np.asarray(log_probabilities, np.float64), ((0, 0), (before, 0)))
+        states = np.concatenate([self.hidden, hidden], axis=1)
+        ids = np.concatenate([self.tokens, tokens], axis=1)
+        rows = zip(logs, states, ids, strict=True)
+        return np.stack([mixed(*row, self.settings)[before:] for row in rows])
 
     def mixed(self, probabilities: Floats, hidden: Floats) -> Floats:
         """The probabilities of every next unit by the model and the cache, ``(b, V)``; a new array.

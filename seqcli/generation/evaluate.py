@@ -243,8 +243,9 @@ class _Sums:
     @classmethod
     def of(cls, model: Model) -> _Sums:
         """Of every part of a model."""
-        counted = model.mixture.ngram is not None
-        return cls(("mixture", model.config.cell, "kneser-ney") if counted else (model.config.cell,), model.units)
+        counted, cached = model.mixture.ngram is not None, model.mixture.cache is not None
+        names = (*["mixture"] * (counted or cached), model.config.cell, *["kneser-ney"] * counted)
+        return cls(names, model.units)
 
     def add(self, scores: Scores, ids: Ids, characters: int, missing: int) -> None:
         """Takes the next units."""

@@ -13,6 +13,7 @@ from seqcli.core.safe_formats import HINT
 from seqcli.core.units import Units
 from seqcli.errors import ModelError
 from seqcli.generation import ngram
+from seqcli.generation.cache import Settings
 from seqcli.generation.config import GeneratorConfig, shapes
 from seqcli.generation.mixture import Mixture
 from seqcli.generation.network import Network
@@ -61,7 +62,11 @@ def load(path: Path) -> Model:
         if counted.order != len(config.mixture):
             what = f"has order {counted.order}, config.json {len(config.mixture)} weights"
             raise ModelError(str(path / ngram.FILE), what, HINT)
-    return Model(manifest, config, units, Mixture(Network.from_tensors(config, tensors), counted, config.mixture))
+    cache = None
+    if config.cache_size and config.cache_weight:
+        cache = Settings(config.cache_size, config.cache_theta, config.cache_weight)
+    network = Network.from_tensors(config, tensors)
+    return Model(manifest, config, units, Mixture(network, counted, config.mixture, cache))
 
 
 def _config(path: Path, values: Mapping[str, Any]) -> GeneratorConfig:

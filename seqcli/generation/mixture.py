@@ -2,12 +2,13 @@
 
 At each place p(unit) = λ_m p_network(unit) + (1 - λ_m) p_ngram(unit), where m is how many of the units before it the
 n-gram model has seen together in the training text: the further back it can see, the more it is to be trusted. The
-weights λ were chosen on the validation text (Jelinek & Mercer 1980; by matched order as in Chen & Goodman 1999).
+weights λ were chosen on the validation text (Jelinek & Mercer 1980; by matched order as in Chen & Goodman 1999). With
+a cache (``cache.py``), what was read of the same text has its share in that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from seqcli.core.units import DOCUMENT
 from seqcli.errors import UsageError
 from seqcli.generation import network as networks
+from seqcli.generation.cache import Memory, Settings
 from seqcli.generation.network import Ids, Network
 from seqcli.generation.ngram import Ints, KneserNey
 
@@ -33,16 +35,19 @@ class Reading:
         layers: the network's state; empty without a network.
         tail: ``(b, n)`` the last units; what lies before a text is ``<doc>``.
         matched: ``(b, n)`` the numbers of its last one, two, … units among the n-grams, −1 for those never seen.
+        memory: what the cache remembers, if there is one.
     """
 
     layers: networks.State
     tail: Ids
     matched: Ints
+    memory: Memory | None = None
 
     def select(self, rows: Ids) -> Reading:
         """The texts of these rows, in their order; a row may be taken several times."""
         layers = tuple(tuple(part[:, rows] for part in layer) for layer in self.layers)
-        return Reading(layers, self.tail[rows], self.matched[rows])
+        memory = None if self.memory is None else self.memory.select(rows)
+        return Reading(layers, self.tail[rows], self.matched[rows], memory)
 
     @classmethod
     def join(cls, readings: list[Reading]) -> Reading:
@@ -51,10 +56,12 @@ class Reading:
             tuple(np.concatenate(parts, axis=1) for parts in zip(*layer, strict=True))
             for layer in zip(*(one.layers for one in readings), strict=True)
         )
+        memories = [one.memory for one in readings if one.memory is not None]
         return cls(
             layers,
             np.concatenate([one.tail for one in readings]),
             np.concatenate([one.matched for one in readings]),
+            Memory.join(memories) if memories else None,
         )
 
 
@@ -66,11 +73,13 @@ class Mixture:
         network: None: the n-grams alone.
         ngram: None: the network alone.
         weights: λ_0, λ_1, …; of no meaning where one of the two is missing.
+        cache: of what the network has read in the same text, mixed with all of it.
     """
 
     network: Network | None
     ngram: KneserNey | None
     weights: tuple[float, ...] = ()
+    cache: Settings | None = None
 
     def only(self, part: Part) -> Mixture:
         """One of the two, or both.
@@ -90,43 +99,54 @@ class Mixture:
 
     def start(self) -> Reading:
         """Before the first unit of a document."""
-        layers = () if self.network is None else self.network.start()
+        layers: networks.State = ()
+        memory = None
+        if self.network is not None:
+            layers = self.network.start()
+            if self.cache is not None:
+                memory = Memory.empty(self.cache, len(layers[-1][0]))
         before = 0 if self.ngram is None else self.ngram.order - 1
-        nothing = Reading(layers, np.full((1, before), DOCUMENT), np.full((1, before), -1))
+        nothing = Reading(layers, np.full((1, before), DOCUMENT), np.full((1, before), -1), memory)
         return self.advance(nothing, np.array([DOCUMENT]))
 
     def advance(self, reading: Reading, ids: Ids) -> Reading:
         """What is known after each text's next unit, ``(b,)``."""
         layers = () if self.network is None else self.network.advance(ids, reading.layers)
+        memory = reading.memory
+        if memory is not None:
+            memory = memory.remember(reading.layers[-1][0].T[:, None], ids[:, None])
         if self.ngram is None:
-            return Reading(layers, reading.tail, reading.matched)
+            return Reading(layers, reading.tail, reading.matched, memory)
         tail = np.concatenate([reading.tail, ids[:, None]], axis=1)[:, 1:]
-        return Reading(layers, tail, self.ngram.advance(reading.matched, ids))
+        return Reading(layers, tail, self.ngram.advance(reading.matched, ids), memory)
 
     def read(self, reading: Reading, ids: Ids) -> Reading:
         """What is known of one text after many more units, ``(t,)``; memory does not grow with their number."""
         for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
-            layers = reading.layers if self.network is None else self.network.read(some[None], reading.layers)[1]
-            reading = Reading(layers, _tail(reading.tail, some[None]), reading.matched)
+            some = ids[None, start : start + CHUNK]
+            layers, memory = reading.layers, reading.memory
+            if self.network is not None:
+                before, layers = self.network.before(some, layers)
+                memory = memory and memory.remember(before, some)
+            reading = Reading(layers, _tail(reading.tail, some), reading.matched, memory)
         matched = reading.matched
         if self.ngram is not None:
             for one in ids[-matched.shape[1] :] if matched.shape[1] else ():
                 matched = self.ngram.advance(matched, [one])
-        return Reading(reading.layers, reading.tail, matched)
+        return replace(reading, matched=matched)
 
     def probabilities(self, reading: Reading) -> Floats:
         """The probability of every unit to be the next one of each text, ``(b, V)``."""
         if self.network is None:
             return self._counted(reading)
         likely: Floats = np.exp(self.network.next(reading.layers))
-        if self.ngram is None:
-            return likely
-        weight = np.array(self.weights)[self.ngram.matched(reading.matched)][:, None]
-        mixed: Floats = self._counted(reading)
-        mixed *= 1 - weight
-        mixed += weight * likely
-        return mixed
+        if self.ngram is not None:
+            weight = np.array(self.weights)[self.ngram.matched(reading.matched)][:, None]
+            mixed = self._counted(reading)
+            mixed *= 1 - weight
+            mixed += weight * likely
+            likely = mixed
+        return likely if reading.memory is None else reading.memory.mixed(likely, reading.layers[-1][0].T)
 
     def scores(self, reading: Reading, tokens: Ids) -> tuple[Scores, Reading]:
         """How likely each unit of some texts was, after all before it.
@@ -138,11 +158,11 @@ class Mixture:
         Returns:
             The scores, and what is known afterwards.
         """
-        layers = reading.layers
-        network = ngram = weight = None
+        layers, memory, matched = reading.layers, reading.memory, reading.matched
+        hidden = network = ngram = weight = None
         if self.network is not None:
-            network, layers = self.network.log_probabilities(tokens, reading.layers)
-        matched = reading.matched
+            hidden, layers = self.network.before(tokens, layers)
+            network = self.network.chosen(hidden.reshape(tokens.size, -1), tokens.ravel()).reshape(tokens.shape)
         if self.ngram is not None:
             # In one long row: a unit is only looked at together with as many before it as the tail has.
             before = reading.tail.shape[1]
@@ -153,7 +173,11 @@ class Mixture:
                 weight = np.array(self.weights)[orders]
             for ids in tokens[:, max(0, tokens.shape[1] - before) :].T:
                 matched = self.ngram.advance(matched, ids)
-        return Scores(network, ngram, weight), Reading(layers, _tail(reading.tail, tokens), matched)
+        scores = Scores(network, ngram, _mixed(network, ngram, weight))
+        if memory is not None and hidden is not None:
+            scores = replace(scores, mixture=memory.scored(scores.mixture, hidden, tokens))
+            memory = memory.remember(hidden, tokens)
+        return scores, Reading(layers, _tail(reading.tail, tokens), matched, memory)
 
     def _counted(self, reading: Reading) -> Floats:
         assert self.ngram is not None
@@ -167,25 +191,23 @@ class Scores:
     Arguments:
         network: by the network alone; None without one.
         ngram: by the n-grams alone; None without them.
-        weight: λ at each place; None unless there are both.
+        mixture: by all that there is.
     """
 
     network: Floats | None
     ngram: Floats | None
-    weight: Floats | None
+    mixture: Floats
 
-    @property
-    def mixture(self) -> Floats:
-        """By all that there is."""
-        if self.network is None or self.ngram is None or self.weight is None:
-            alone = self.network if self.ngram is None else self.ngram
-            assert alone is not None
-            return alone
-        with np.errstate(divide="ignore"):  # a weight of 0 or 1
-            mixed: Floats = np.logaddexp(
-                np.log(self.weight) + self.network, np.log1p(-self.weight) + self.ngram, dtype=np.float64
-            )
-        return mixed
+
+def _mixed(network: Floats | None, ngram: Floats | None, weight: Floats | None) -> Floats:
+    """What network and n-grams give together, or the one that there is."""
+    if network is None or ngram is None or weight is None:
+        alone = network if ngram is None else ngram
+        assert alone is not None
+        return alone
+    with np.errstate(divide="ignore"):  # a weight of 0 or 1
+        both: Floats = np.logaddexp(np.log(weight) + network, np.log1p(-weight) + ngram, dtype=np.float64)
+    return both
 
 
 def _tail(before: Ids, tokens: Ids) -> Ids:

@@ -141,10 +141,16 @@ class Network:
         ids = np.atleast_2d(tokens)
         if not ids.size:
             return np.zeros(tokens.shape, np.float32), state
+        before, after = self.before(ids, state)
+        return self.chosen(before.reshape(ids.size, -1), ids.ravel()).reshape(tokens.shape), after
+
+    def before(self, ids: Ids, state: State) -> tuple[Array, State]:
+        """The last layer that each unit is predicted from, ``(b, t, h)``, and the state behind the last one.
+
+        Arguments: as for ``read``; at least one unit.
+        """
         hidden, after = self.read(ids, state)
-        before = np.concatenate([state[-1][0].T[:, None], hidden[:, :-1]], axis=1)  # what each unit is predicted from
-        found = self.chosen(before.reshape(ids.size, -1), ids.ravel())
-        return found.reshape(tokens.shape), after
+        return np.concatenate([state[-1][0].T[:, None], hidden[:, :-1]], axis=1), after
 
     def chosen(self, hidden: Array, targets: Ids) -> Array:
         """The log-probability of one unit after each of n states of the last layer, ``(n, h)`` and ``(n,)`` → ``(n,)``.

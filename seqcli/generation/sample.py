@@ -19,6 +19,7 @@ from seqcli.generation.network import Ids
 from seqcli.results import Record
 
 AT_ONCE = 256  # texts that are written side by side; more would not be faster
+_CACHED = 1 << 24  # numbers in the caches of the texts that are written side by side
 CANDIDATES = 5  # of each step, with ``steps``
 _EXAMPLES = 10  # unknown units that are shown
 
@@ -52,7 +53,10 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
     """
     mixture = model.mixture.only(request.part)
     jobs = _jobs(model, mixture, prompts, request, tally)
-    while some := list(itertools.islice(jobs, AT_ONCE)):
+    at_once = AT_ONCE
+    if mixture.cache is not None:  # each text has states of its own to look back at
+        at_once = max(1, min(AT_ONCE, _CACHED // (mixture.cache.size * model.config.hidden)))
+    while some := list(itertools.islice(jobs, at_once)):
         writing = _Writing(model, mixture, request, some)
         while writing.live:
             writing.step()

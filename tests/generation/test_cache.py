@@ -59,7 +59,7 @@ def test_written_unit_by_unit_the_probabilities_are_the_same(text: tuple[Floats,
         mixed = memory.mixed(alone, states)
         assert mixed.sum(axis=1) == pytest.approx(1.0)
         assert math.log(mixed[0, token]) == pytest.approx(expected[place], abs=1e-4)
-        memory = memory.remember(states, np.array([token, 3]))
+        memory = memory.remember(states[:, None], np.array([[token], [3]]))
     assert memory.tokens.shape == (2, 20)
 
 

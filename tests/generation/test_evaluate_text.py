@@ -36,7 +36,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, (text, kind) in KINDS.items():
         save(base / name, text, kind)
     save(base / "alone", mixed=False)
-    return {name: base / name for name in (*KINDS, "alone")}
+    save(base / "cached", cache_size=9, cache_theta=0.7, cache_weight=0.3)
+    return {name: base / name for name in (*KINDS, "alone", "cached")}
 
 
 def finished(work: Generator[Progress, None, Result]) -> Result:
@@ -55,9 +56,10 @@ def measured(model: Path, folder: Path, text: str, **asked: Any) -> dict[str, di
     return {row["model"]: dict(row) for row in finished(room.evaluate(model, str(source), Request(**asked))).records}
 
 
-def test_bits_are_those_of_each_unit_after_all_before_it(models: dict[str, Path], tmp_path: Path) -> None:
-    found = measured(models["char"], tmp_path, SEEN)
-    model = load(models["char"])
+@pytest.mark.parametrize("kind", ["char", "cached"])
+def test_bits_are_those_of_each_unit_after_all_before_it(models: dict[str, Path], tmp_path: Path, kind: str) -> None:
+    found = measured(models[kind], tmp_path, SEEN)
+    model = load(models[kind])
     ids = model.units.encode(SEEN)
     for name, part in (("mixture", "mixture"), ("lstm", "network"), ("kneser-ney", "kneser-ney")):
         mixture = model.mixture.only(part)  # type: ignore[arg-type]  # a literal of a loop
@@ -90,7 +92,7 @@ def test_units_and_their_probabilities_are_the_text_and_its_bits(
     assert len(set(rows.values())) == 3
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "cached"])
 def test_in_chunks_the_figures_are_the_same(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -158,7 +160,7 @@ def test_a_model_of_the_network_alone_has_one_record(models: dict[str, Path], tm
         measured(models["alone"], tmp_path, TEXT, part="kneser-ney")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "cached"])
 def test_each_line_is_measured_as_a_text_of_its_own(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -31,13 +31,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return save(tmp_path_factory.mktemp("models") / "char")
 
 
-@pytest.fixture(scope="module", params=["char", "word", "english", "subword", "alone"])
+@pytest.fixture(scope="module", params=["char", "word", "english", "subword", "alone", "cached"])
 def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
     path = tmp_path_factory.mktemp("models") / request.param
     if request.param == "english":
         return save(path, ENGLISH, "word")
     if request.param == "alone":
         return save(path, mixed=False, cell="gru", layers=2)
+    if request.param == "cached":
+        return save(path, cache_size=6, cache_theta=0.7, cache_weight=0.3)
     return save(path, kind=request.param)
 
 
@@ -200,7 +202,11 @@ def test_an_unknown_character_of_a_prompt_is_told_and_read_as_unknown(model: Mod
     assert Tally().warnings() == ()
 
 
-def test_a_prompt_of_any_length_is_read_in_bounded_memory(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_prompt_of_any_length_is_read_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    model = save(tmp_path / "m", cache_size=20 if cached else 0, cache_theta=0.7, cache_weight=0.3)
     ids = model.units.encode(TEXT * 3)
     at_once = model.mixture.read(model.mixture.start(), ids)
     monkeypatch.setattr("seqcli.generation.mixture.CHUNK", 7)

@@ -87,3 +87,12 @@ def fx(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Pat
     data = ("--pair", "USD/JPY", "--pair", "EUR/USD", "--since", "2019-01-01", "--until", "2026-06-30")
     seqcli("train-forecast", *small, *data, "--out", model, **folders)
     return model
+
+
+@pytest.fixture(scope="session")
+def topics(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A tiny classifier of the sample posts, made by the command itself."""
+    model = tmp_path_factory.mktemp("models") / "topics"
+    small = ("--members", 1, "--epochs", 2, "--hidden", 6, "--threads", 1)
+    seqcli("train-classifier", SAMPLES / "posts.csv", *small, "--out", model, **folders)
+    return model

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, environment
+from conftest import SAMPLES, Run, environment
 from typer.testing import CliRunner
 
 from seqcli.__main__ import commands, load
@@ -34,16 +34,24 @@ SLOW = {"torch", "pandas", "spacy", "scipy", "sklearn", "matplotlib", "arch", "g
 STATISTICS = {"scipy"}  # the t distribution of a Diebold-Mariano test
 
 SMALL = "--members 1 --epochs 1 --hidden 4 --threads 1 --pair USD/JPY --since 2019-01-01 --overwrite"
-SHRUNK = {"train-forecast": SMALL, "backtest": "--every 20", "train-vectors": "--min-count 1 --dim 2"}
+SHRUNK = {
+    "train-forecast": SMALL,
+    "backtest": "--every 20",
+    "train-vectors": "--min-count 1 --dim 2",
+    "train-classifier": "--members 1 --epochs 1 --hidden 4 --threads 1 --overwrite",
+}
 EXAMPLES = {c.name: (c.epilog or "").removeprefix("Example: ") for c in load().registered_commands}
 
 
 @pytest.fixture(scope="module")
-def prepared(fx: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the examples are written for: a model ``fx``, its journal of 60 days ``fx.db``, some text."""
+def prepared(fx: Path, topics: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the examples are written for: models, ``fx.db``, the journal of 60 days of one, some text."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "corpus.txt").write_text("私は焼肉をよく食べる\n猫は魚をよく食べる\n" * 5, encoding="utf-8")
+    (folder / "sample_data").mkdir()
+    shutil.copy(SAMPLES / "posts.csv", folder / "sample_data")
     shutil.copytree(fx, folder / "fx")
+    shutil.copytree(topics, folder / "topics")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in folders.items():
             patch.setenv(name, value)
@@ -72,6 +80,9 @@ def test_imports_go_one_way() -> None:
         ("--help", 0, SLOW | {"numpy"}),
         ("forecast --help", 0, SLOW | {"numpy"}),
         ("info fx", 0, SLOW | {"numpy"}),
+        ("info topics", 0, SLOW | {"numpy"}),
+        ("classify topics 焼肉", 0, SLOW),
+        ("evaluate topics sample_data/posts.csv", 0, SLOW),
         ("forecast fx --no-such-option", 2, SLOW | {"numpy"}),
         ("no-such-command", 2, SLOW | {"numpy"}),
         ("forecast fx", 0, SLOW),

@@ -1,0 +1,340 @@
+"""train-classifier, classify and evaluate as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SAMPLES, Run, environment
+from tables import quick
+from test_interrupt import interrupted
+
+from seqcli.classification import explain
+
+__all__ = ["quick"]  # the fixture
+
+POSTS = SAMPLES / "posts.csv"
+SMALL = ("--members", 1, "--epochs", 1, "--hidden", 4, "--threads", 1, "--vectors", "none")
+FOOD = "昨日の焼肉は最高に美味しかった"
+LABELS = {"グルメ", "スポーツ", "京都観光", "携帯電話"}
+
+
+def posts(path: Path, rows: int = 40, **columns: Callable[[int], Any]) -> Path:
+    """The first sample posts, with more columns."""
+    with POSTS.open(encoding="utf-8", newline="") as file:
+        kept = list(csv.DictReader(file))[:rows]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["text", "label", *columns], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | {name: value(k) for name, value in columns.items()} for k, row in enumerate(kept))
+    return path
+
+
+# classify
+
+
+def test_a_text_gets_a_label_and_a_probability(quick: Run, topics: Path) -> None:
+    ran = quick("classify", topics, FOOD, "")
+    assert [list(row) for row in ran.rows] == [["text", "predicted", "probability"]] * 2
+    assert ran.rows[0]["text"] == FOOD and ran.rows[0]["predicted"] in LABELS
+    assert 0.25 <= ran.rows[0]["probability"] <= 1
+    assert "1 row without a word: answered by how frequent the labels are" in ran.stderr
+    assert quick("classify", topics, "-", stdin=f"{FOOD}\r\n\r\n").rows == ran.rows
+    assert quick("classify", topics, FOOD, "-q").stderr == ""
+
+
+def test_a_table_keeps_its_columns_and_their_order(quick: Run, topics: Path, tmp_path: Path) -> None:
+    file = posts(tmp_path / "t.csv", 30, id=lambda k: 100 - k, predicted=lambda _: "human")
+    given = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    ran = quick("classify", topics, "--file", file, "--format", "csv")
+    assert ran.stdout.splitlines()[0] == "text,label,id,predicted,predicted_1,probability,error"
+    assert [{name: row[name] for name in given[0]} for row in ran.rows] == given
+    assert "the input has a column 'predicted' already: ours is 'predicted_1'" in ran.stderr
+    lines = quick("classify", topics, "--file", file)
+    assert [row["predicted_1"] for row in lines.rows] == [row["predicted_1"] for row in ran.rows]
+    assert set(lines.rows[0]) == {"text", "label", "id", "predicted", "predicted_1", "probability"}
+
+
+def test_more_is_said_where_it_is_asked_for(quick: Run, topics: Path) -> None:
+    (row,) = quick("classify", topics, FOOD, "--top-k", 2, "--probabilities", "--threshold", "1").rows
+    names = ["text", "predicted", "probability", "top", *(f"probability.{label}" for label in sorted(LABELS))]
+    assert list(row) == names
+    assert row["predicted"] == "unsure"
+    assert sum(row[f"probability.{label}"] for label in LABELS) == pytest.approx(1)
+    assert [one["probability"] for one in row["top"]] == sorted((row[n] for n in names[4:]), reverse=True)[:2]
+    assert (
+        "--threshold: 7.0 is no probability" in quick("classify", topics, FOOD, "--threshold", 7, fails_with=2).stderr
+    )
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "euc_jp", "iso2022_jp", "utf-8-sig", "utf-16"])
+def test_the_encoding_changes_nothing(quick: Run, topics: Path, tmp_path: Path, encoding: str) -> None:
+    lines = ["text,id", f"{FOOD},1", "新しい携帯の電池,2"]
+    (tmp_path / "t.csv").write_bytes("\r\n".join(lines).encode(encoding))
+    rows = quick("classify", topics, "--file", "t.csv").rows
+    assert [(row["text"], row["id"]) for row in rows] == [(FOOD, "1"), ("新しい携帯の電池", "2")]
+    assert rows[0] == {**quick("classify", topics, FOOD).rows[0], "id": "1"} | {
+        "probability": pytest.approx(rows[0]["probability"], abs=1e-6)
+    }
+
+
+def test_one_bad_row_never_stops_the_others(quick: Run, topics: Path, tmp_path: Path) -> None:
+    good = f'{{"id": 1, "text": "{FOOD}"}}\n'
+    bad = '{"id": 2, "text": ["x"]}\n{"id": 3, \n' + '{"id": 4, "text": "NUL \0"}\n'
+    (tmp_path / "t.jsonl").write_text(good + bad + good, encoding="utf-8")
+    ran = quick("classify", topics, "--file", "t.jsonl")
+    assert [row.get("error", "")[:18] for row in ran.rows] == [
+        "",
+        "t.jsonl: row 2: co",
+        "t.jsonl: row 3: no",
+        "t.jsonl: row 4: ch",
+        "",
+    ]
+    assert ran.rows[1]["predicted"] is None and ran.rows[1]["probability"] is None
+    assert "3 rows could not be used: marked with an error" in ran.stderr
+    skipped = quick("classify", topics, "--file", "t.jsonl", "--on-error", "skip")
+    assert [row["id"] for row in skipped.rows] == [1, 1] and "3 rows could not be used: left out" in skipped.stderr
+    failed = quick("classify", topics, "--file", "t.jsonl", "--on-error", "fail", "--batch-size", 1, fails_with=3)
+    assert len(failed.rows) == 1 and "error: t.jsonl: row 2: column text: not text: ['x']" in failed.stderr
+
+
+def test_numbers_and_missing_values_are_texts_too(quick: Run, topics: Path) -> None:
+    given = '{"text": 5}\n{"text": null}\n{"other": 1}\n'
+    rows = quick("classify", topics, "-", "--input-format", "jsonl", stdin=given).rows
+    assert [row["predicted"] in LABELS for row in rows] == [True] * 3
+    assert rows[1]["probability"] == rows[2]["probability"]
+
+
+def test_a_missing_column_names_those_there_are(quick: Run, topics: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("body,id\nx,1\n", encoding="utf-8")
+    said = quick("classify", topics, "--file", "t.csv", fails_with=3).stderr
+    assert "error: t.csv: no column 'text'; there are: body, id" in said
+    assert "--text-column" in said
+    assert quick("classify", topics, "--file", "t.csv", "--text-column", "body").rows[0]["id"] == "1"
+
+
+def test_reasons_are_records_in_a_pipe_and_marks_on_a_terminal(quick: Run, topics: Path) -> None:
+    (row,) = quick("classify", topics, FOOD, "--explain").rows
+    assert [list(one) for one in row["explanation"]] == [["token", "start", "end", "attention", "effect"]] * len(
+        row["explanation"]
+    )
+    assert [FOOD[one["start"] : one["end"]] for one in row["explanation"]] == [o["token"] for o in row["explanation"]]
+    plain = quick("classify", topics, FOOD, "--explain", "--format", "table").stdout.splitlines()
+    assert plain[0].split()[0] == row["predicted"]
+    assert "[+" in plain[1] and "\x1b" not in plain[1]
+    bright = quick("classify", topics, FOOD, "--explain", "--format", "table", FORCE_COLOR="1").stdout
+    assert "\x1b[30;48;5;" in bright
+
+
+def test_an_explanation_is_drawn(quick: Run, topics: Path, tmp_path: Path) -> None:
+    assert "explanation" in quick("classify", topics, FOOD, "試合", "--plot", "x.png").rows[1]
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    assert "no picture" in quick("classify", topics, FOOD, "--plot", "x.pdf", fails_with=2).stderr
+
+
+def test_processes_change_nothing(run: Run, topics: Path, tmp_path: Path) -> None:
+    file = posts(tmp_path / "t.csv", 60)
+    one = run("classify", topics, "--file", file, "--batch-size", 8)
+    two = run("classify", topics, "--file", file, "--batch-size", 8, "--workers", 2)
+    assert one.stdout == two.stdout and one.stderr == two.stderr
+
+
+def test_a_file_that_was_stopped_is_finished_by_the_same_command(
+    quick: Run, topics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts(tmp_path / "t.csv", 30)
+    words = ("classify", topics, "--file", "t.csv", "--batch-size", 4, "--explain", "--output")
+    explained, before = itertools.count(1), explain.explanation
+
+    def stopping(*arguments: Any) -> Any:
+        if next(explained) == 15:
+            signal.raise_signal(signal.SIGINT)
+        return before(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explain, "explanation", stopping)
+        said = quick(*words, "cut.jsonl", fails_with=130).stderr
+    assert "error: cut.jsonl: stopped after 12" in said and "it goes on from there" in said
+    assert not (tmp_path / "cut.jsonl").exists()
+    again = quick(*words, "cut.jsonl", "-v").stderr
+    assert "going on after 12 rows" in again and "30 rows in cut.jsonl" in again
+    quick(*words, "whole.jsonl")
+    assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert "JSON lines" in quick(*words, "x.csv", fails_with=2).stderr
+
+
+def test_a_line_needs_no_heavy_package(topics: Path, folders: dict[str, str]) -> None:
+    code = (
+        "import sys; from seqcli.__main__ import load\n"
+        f"sys.argv = ['seqcli', 'classify', {str(topics)!r}, '-']\n"
+        "try: load()()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'pandas', 'spacy', 'gensim', 'matplotlib', 'pydantic', 'rich'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], input=FOOD.encode(), capture_output=True, env=environment(**folders), check=True
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(topics: Path, tmp_path: Path, folders: dict[str, str]) -> None:
+    file = posts(tmp_path / "t.csv", 320)
+    command = [
+        sys.executable,
+        "-m",
+        "seqcli",
+        "classify",
+        str(topics),
+        "--file",
+        str(file),
+        "--batch-size",
+        "4",
+        "--explain",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**folders)
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert json.loads(process.stdout.readline())["predicted"] in LABELS
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_live_pipe_is_answered_line_by_line(topics: Path, folders: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "seqcli", "classify", str(topics), "-", "--batch-size", "1"]
+    pipe: Any = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(**folders)) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for text in (FOOD, "試合"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def test_only_a_whole_classifier_classifies(quick: Run, topics: Path, fx: Path, tmp_path: Path) -> None:
+    assert "is a forecaster, not a classifier" in quick("classify", fx, FOOD, fails_with=4).stderr
+    assert "no such model folder" in quick("classify", "none", FOOD, fails_with=4).stderr
+    copy = shutil.copytree(topics, tmp_path / "copy")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    assert "model.safetensors" in quick("classify", "copy", FOOD, fails_with=4).stderr
+
+
+def test_something_must_be_given_to_classify(quick: Run, topics: Path) -> None:
+    assert "no text" in quick("classify", topics, fails_with=2).stderr
+    assert "both arguments and --file" in quick("classify", topics, FOOD, "--file", "t.txt", fails_with=2).stderr
+    assert "no such file" in quick("classify", topics, "--file", "t.txt", fails_with=3).stderr
+
+
+# evaluate
+
+
+def test_a_model_is_measured_on_labelled_texts(quick: Run, topics: Path) -> None:
+    ran = quick("evaluate", topics, POSTS)
+    (row,) = ran.rows
+    scores = ("accuracy", "macro_f1", "log_loss", "calibration_error")
+    names = [name + end for name in scores for end in ("", "_low", "_high")]
+    assert list(row) == ["n", *names, "seconds"]
+    assert row["n"] == 320
+    for name in scores[:3]:
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    assert f"accuracy {row['accuracy']:.4f}" in ran.stderr
+    answers = quick("classify", topics, "--file", POSTS).rows
+    assert row["accuracy"] == sum(one["label"] == one["predicted"] for one in answers) / 320
+
+
+def test_each_label_is_measured_too(quick: Run, topics: Path) -> None:
+    rows = quick("evaluate", topics, POSTS, "--per-class", "--workers", 2).rows
+    assert [list(row) for row in rows] == [["label", "n", "precision", "recall", "f1"]] * 4
+    assert {row["label"] for row in rows} == LABELS and sum(row["n"] for row in rows) == 320
+
+
+def test_what_cannot_be_evaluated_is_said(quick: Run, topics: Path, fx: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,label\n焼肉,グルメ\n猫,動物\n", encoding="utf-8")
+    said = quick("evaluate", topics, "t.csv", fails_with=3).stderr
+    assert "error: t.csv: row 3: the label '動物' (1 row) is none of the model's: " in said
+    assert f"hint: seqcli backtest {fx}" in quick("evaluate", fx, "t.csv", fails_with=4).stderr
+    assert (
+        "--per-line: a classifier has nothing" in quick("evaluate", topics, "t.csv", "--per-line", fails_with=2).stderr
+    )
+    assert "no column 'tag'" in quick("evaluate", topics, "t.csv", "--label-column", "tag", fails_with=3).stderr
+
+
+def test_what_was_left_out_is_counted(quick: Run, topics: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("__label__グルメ 焼肉\n__label__スポーツ\nno label\n", encoding="utf-8")
+    ran = quick("evaluate", topics, "t.txt")
+    assert ran.rows[0]["n"] == 1
+    assert "1 row left out: no __label__ at the beginning" in ran.stderr
+
+
+# train-classifier
+
+
+def test_a_training_reports_the_model_beside_the_baselines(topics: Path, quick: Run) -> None:
+    info = quick("info", topics).rows[0]
+    assert info["kind"] == "classifier" and set(info["labels"]) == LABELS
+    assert [row["model"] for row in info["metrics"]] == ["lstm", "majority", "tfidf-logistic", "tfidf-svc"]
+    assert {"accuracy_low", "macro_f1_high", "calibration_error", "log_loss", "n"} < set(info["metrics"][0])
+    assert str(topics.name) in info["path"]
+
+
+def test_a_training_takes_its_place_and_draws_its_curve(quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 80)
+    train = ("train-classifier", "t.csv", *SMALL, "--no-fusion", "--out", "m")
+    ran = quick(*train, "--plot", "curve.svg")
+    assert ran.rows[0]["model"] == "lstm"
+    assert (tmp_path / "curve.svg").read_bytes().startswith(b"<?xml")
+    assert not (tmp_path / "m" / "linear.json").exists()
+    assert "already holds a model" in quick(*train, fails_with=4).stderr
+    assert "no picture" in quick(*train, "--overwrite", "--plot", "curve", fails_with=2).stderr
+    assert quick(*train, "--overwrite", "-q").stderr.count("\n") == ran.stderr.count("warning: ")
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(
+    quick: Run, tmp_path: Path, folders: dict[str, str]
+) -> None:
+    file = posts(tmp_path / "t.csv", 120)
+    train = ("train-classifier", file, *SMALL, "--members", 2, "--epochs", 4, "--batch-size", 4, "-v", "--out")
+    said = interrupted(*train, tmp_path / "cut", until="training network 2", by=signal.SIGTERM, **folders)
+    assert "--resume" in said
+    assert [child.name for child in (tmp_path / "cut").iterdir()] == ["resume"]
+    quick(*train, "cut", "--resume")
+    quick(*train, "whole")
+    for name in ("model.safetensors", "linear.safetensors", "labels.json", "vocab.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "cut" / "resume").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ("焼肉,a\n寿司,a\n", "only one label: 'a' (2 examples)"),
+        ("焼肉,a\n寿司,a\n試合,b\n", "row 4: the label 'b' has a single example"),
+        ("焼肉,a\n寿司,a\n試合,b\n選手,b\n", "too few"),
+        ("", "has a header but no rows"),
+    ],
+)
+def test_what_nobody_can_learn_from_is_refused(quick: Run, tmp_path: Path, rows: str, what: str) -> None:
+    (tmp_path / "t.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    said = quick("train-classifier", "t.csv", *SMALL, "--out", "m", fails_with=3).stderr
+    assert said.startswith("error: t.csv") and what in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_label_that_training_never_saw_is_refused(quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 60)
+    (tmp_path / "test.csv").write_text("text,label\n猫,動物\n", encoding="utf-8")
+    said = quick("train-classifier", "t.csv", *SMALL, "--test", "test.csv", "--out", "m", fails_with=3).stderr
+    assert "error: test.csv: row 2: the label '動物' is not among those of training" in said

@@ -167,6 +167,21 @@ def test_a_store_that_is_not_whole_is_never_used(tmp_path: Path, harm: str) -> N
     assert VectorStore.open(tmp_path) is None
 
 
+def test_a_table_is_read_in_blocks_and_one_that_shrinks_meanwhile_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_store, "_READ", 3 * 4 * MATRIX.shape[1])  # three rows at once
+    store = store_of(tmp_path, [(word, row) for row, word in enumerate(WORDS)])
+    assert [len(block) for block in store.blocks()] == [3, 1]
+    np.testing.assert_array_equal(np.concatenate([block.copy() for block in store.blocks()]), MATRIX)
+    path = tmp_path / "vectors.npy"
+    whole = path.read_bytes()
+    path.unlink()  # not cut in place: the map of the table would be cut as well
+    path.write_bytes(whole[:-4])
+    with pytest.raises(ModelError, match="ended while it was read"):
+        list(store.blocks())
+
+
 def test_a_half_built_store_is_built_again(tmp_path: Path) -> None:
     target = tmp_path / "store"
     target.mkdir()

@@ -15,6 +15,7 @@ from seqcli.classification import explain, predict
 from seqcli.classification.predict import Answer, Handle, Model
 from seqcli.core import bulk, figures
 from seqcli.core.json_lines import dumps
+from seqcli.core.lines import matching
 from seqcli.core.rows import OnError
 from seqcli.core.texts import Item, batches
 from seqcli.errors import UsageError
@@ -166,7 +167,8 @@ def job(texts: Sequence[str], file: str | None, reading: Mapping[str, object]) -
     """Names an input and how it is read, so that an interrupted run is known again; None where it is read only once."""
     if file is None:
         return None if list(texts) == ["-"] else {"texts": list(texts)}
-    return {**reading, **bulk.identity(Path(file))} if Path(file).is_file() else None
+    files = [Path(one) for one in matching(file)]
+    return {**reading, "files": [bulk.identity(one) for one in files]} if all(map(Path.is_file, files)) else None
 
 
 def _answered(

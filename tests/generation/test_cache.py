@@ -60,7 +60,42 @@ def test_written_unit_by_unit_the_probabilities_are_the_same(text: tuple[Floats,
         assert mixed.sum(axis=1) == pytest.approx(1.0)
         assert math.log(mixed[0, token]) == pytest.approx(expected[place], abs=1e-4)
         memory = memory.remember(states[:, None], np.array([[token], [3]]))
-    assert memory.tokens.shape == (2, 20)
+
+
+def test_read_in_chunks_the_probabilities_are_the_same(text: tuple[Floats, Floats, Ids]) -> None:
+    settings = Settings(70, 0.7, 0.3)
+    expected = cache.mixed(*text, settings)
+    logs, hidden, tokens = (np.stack([one, one[::-1]]) for one in text)
+    memory = Memory.empty(settings, H, batch=2)
+    found = []
+    for start in range(0, 300, 33):
+        some = slice(start, start + 33)
+        found.append(memory.scored(logs[:, some], hidden[:, some], tokens[:, some]))
+        memory = memory.remember(hidden[:, some], tokens[:, some])
+    assert np.concatenate(found, axis=1)[0] == pytest.approx(expected, abs=1e-6)
+    # And on from there a unit at a time, in rows that were swapped.
+    one_more = memory.select(np.array([1, 0])).mixed(np.full((2, V), 1 / V), hidden[:, 0])
+    assert one_more[1] == pytest.approx(memory.mixed(np.full((2, V), 1 / V), hidden[:, 0][[1, 0]])[0])
+
+
+def test_what_is_remembered_later_does_not_reach_an_older_memory(text: tuple[Floats, Floats, Ids]) -> None:
+    _, hidden, tokens = text
+    memory = Memory.empty(Settings(50, 0.5, 0.3), H).remember(hidden[None, :40], tokens[None, :40])
+    alone = np.full((1, V), 1 / V)
+    before = memory.mixed(alone, hidden[:1])
+    memory.remember(hidden[None, 40:41], tokens[None, 40:41]).remember(hidden[None, 41:200], tokens[None, 41:200])
+    assert memory.mixed(alone, hidden[:1]).tolist() == before.tolist()
+
+
+def test_batches_of_different_length_are_joined(text: tuple[Floats, Floats, Ids]) -> None:
+    _, hidden, tokens = text
+    memories = [
+        Memory.empty(Settings(150, 0.5, 0.3), H).remember(hidden[None, start:end], tokens[None, start:end])
+        for start, end in ((100, 110), (100, 280), (120, 140))
+    ]
+    alone, states = np.full((3, V), 1 / V), hidden[:3]
+    expected = [one.mixed(alone[:1], states[row : row + 1])[0] for row, one in enumerate(memories)]
+    assert Memory.join(memories).mixed(alone, states) == pytest.approx(np.stack(expected))
 
 
 def test_an_empty_cache_changes_nothing() -> None:
@@ -82,8 +117,7 @@ def test_a_text_that_repeats_itself_gets_a_cache_and_noise_gets_none() -> None:
     states = random.normal(size=(40, H)).astype(np.float32)
     phrase = random.integers(2, V, 40)
     logs = np.full(400, math.log(1 / V))
-    repeated, likelihood = cache.choose(logs, np.tile(states, (10, 1)), np.tile(phrase, 10), thetas=(0.0, 2.0))
-    assert repeated.theta == 2.0
+    repeated, likelihood = cache.choose(logs, np.tile(states, (10, 1)), np.tile(phrase, 10))
     assert repeated.weight == max(cache.WEIGHTS)
     assert likelihood > logs.mean() + 0.5
     noise = cache.choose(np.log(np.full(400, 0.9)), random.normal(size=(400, H)), random.integers(2, V, 400))

@@ -8,7 +8,7 @@ DEVELOPED := $(VENV)/developed
 .PHONY: demo test lint docs bench clean help
 
 help:
-	@echo "make demo   install, train a small model on the ECB's rates, print tomorrow's forecast"
+	@echo "make demo   install, then train on the sample data: tomorrow's rate, a post's theme, a text"
 	@echo "make test   run the tests        make lint   check style, types and imports"
 	@echo "make docs   write docs/cli.md    make bench  measure, beside the peers (long)"
 	@echo "make clean  remove what these made"
@@ -28,6 +28,10 @@ $(DEVELOPED): pyproject.toml constraints.txt $(VENV)/made
 demo: $(INSTALLED)
 	$(BIN)/seqcli train-forecast --quick --out demo/fx --overwrite --format table
 	$(BIN)/seqcli forecast demo/fx --pair USD/JPY --pair EUR/USD --format table
+	$(BIN)/seqcli train-classifier sample_data/posts.csv --out demo/topics --overwrite --format table
+	$(BIN)/seqcli classify demo/topics 昨日の焼肉は最高だった --explain --format table
+	$(BIN)/seqcli train-generator sample_data/letters.txt --out demo/writer --overwrite --format table
+	$(BIN)/seqcli generate demo/writer --prompt 兄さん --length 100 --seed 1 --format table
 
 test: $(DEVELOPED)
 	$(BIN)/python -m pytest -n 2

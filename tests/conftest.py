@@ -96,3 +96,12 @@ def topics(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) ->
     small = ("--members", 1, "--epochs", 2, "--hidden", 6, "--threads", 1)
     seqcli("train-classifier", SAMPLES / "posts.csv", *small, "--out", model, **folders)
     return model
+
+
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A tiny generator of the sample letters, made by the command itself."""
+    model = tmp_path_factory.mktemp("models") / "writer"
+    small = ("--epochs", 1, "--hidden", 8, "--batch-size", 4, "--bptt", 16, "--threads", 1)
+    seqcli("train-generator", SAMPLES / "letters.txt", *small, "--out", model, **folders)
+    return model

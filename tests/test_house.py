@@ -39,31 +39,35 @@ SHRUNK = {
     "backtest": "--every 20",
     "train-vectors": "--min-count 1 --dim 2",
     "train-classifier": "--members 1 --epochs 1 --hidden 4 --threads 1 --overwrite",
+    "train-generator": "--epochs 1 --hidden 4 --batch-size 4 --bptt 16 --threads 1 --overwrite",
 }
 EXAMPLES = {c.name: (c.epilog or "").removeprefix("Example: ") for c in load().registered_commands}
 
 
 @pytest.fixture(scope="module")
-def prepared(fx: Path, topics: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(
+    fx: Path, topics: Path, writer: Path, folders: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The folder that the examples are written for: models, ``fx.db``, the journal of 60 days of one, some text."""
     folder = tmp_path_factory.mktemp("examples")
     (folder / "corpus.txt").write_text("私は焼肉をよく食べる\n猫は魚をよく食べる\n" * 5, encoding="utf-8")
     (folder / "sample_data").mkdir()
-    shutil.copy(SAMPLES / "posts.csv", folder / "sample_data")
-    shutil.copytree(fx, folder / "fx")
-    shutil.copytree(topics, folder / "topics")
+    for name in ("posts.csv", "letters.txt"):
+        shutil.copy(SAMPLES / name, folder / "sample_data")
+    for model in (fx, topics, writer):
+        shutil.copytree(model, folder / model.name)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in folders.items():
             patch.setenv(name, value)
-        model = issue.load(fx)
-        panel = model.panel(None, None, TableOptions())
+        forecaster = issue.load(fx)
+        panel = forecaster.panel(None, None, TableOptions())
     origins = np.arange(len(panel.dates))[-60:]
     issued = []
-    for row in records.rows(panel, origins, model.levels(panel, origins)):
+    for row in records.rows(panel, origins, forecaster.levels(panel, origins)):
         day, column = panel.dates == np.datetime64(row["origin_date"]), panel.names.index(row["series"])
         value = float(panel.values[day, column].item())
         known = {"last": value, "naive": value, "issued_at": f"{row['origin_date']}T18:00:00+00:00"}
-        issued.append(row | known | {"model_id": model.manifest.id, "data_until": model.data_until})
+        issued.append(row | known | {"model_id": forecaster.manifest.id, "data_until": forecaster.data_until})
     journal.append(folder / "fx.db", issued)
     return folder
 
@@ -83,6 +87,10 @@ def test_imports_go_one_way() -> None:
         ("info topics", 0, SLOW | {"numpy"}),
         ("classify topics 焼肉", 0, SLOW),
         ("evaluate topics sample_data/posts.csv", 0, SLOW),
+        ("info writer", 0, SLOW | {"numpy"}),
+        ("generate writer --length 20", 0, SLOW | {"sentencepiece", "sudachipy"}),
+        ("generate writer --fill 猫は＿", 0, SLOW | {"sentencepiece", "sudachipy"}),
+        ("evaluate writer sample_data/letters.txt", 0, SLOW | {"sentencepiece", "sudachipy"}),
         ("forecast fx --no-such-option", 2, SLOW | {"numpy"}),
         ("no-such-command", 2, SLOW | {"numpy"}),
         ("forecast fx", 0, SLOW),

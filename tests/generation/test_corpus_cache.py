@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -286,6 +287,14 @@ def test_aozora_zips_are_read_as_they_come(tmp_path: Path) -> None:
         archive.writestr("neko.txt", AOZORA.encode("cp932"))
         archive.writestr("neko.png", b"\0")
     assert read(tmp_path / "a.zip") == ["吾輩は猫である。\n名前はまだ無い。\n"]
+
+
+def test_texts_in_a_tar_archive_are_documents(tmp_path: Path) -> None:
+    write(tmp_path / "c" / "1.txt", "one")
+    write(tmp_path / "c" / "2.txt", "two")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "c", "c")
+    assert read(tmp_path / "a.tar.gz") == ["one", "two"]
 
 
 def test_a_text_too_long_for_a_work_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,17 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seqcli.core import metrics
-from seqcli.core.tfidf import SparseRows, Tfidf, TfidfSettings
+from seqcli.core.tfidf import SparseRows, Tfidf, TfidfSettings, Unit
 from seqcli.errors import ModelError
 
 Floats = NDArray[np.float32]
 Kind = Literal["logistic", "svc"]
 
-STRENGTHS: Final = {"logistic": (3.0, 10.0, 30.0), "svc": (0.1, 0.3, 1.0, 3.0)}
+STRENGTHS: Final = {"logistic": (1.0, 3.0, 10.0, 30.0, 100.0), "svc": (0.1, 0.3, 1.0, 3.0)}
 """The values of C, the inverse of the regularisation, that are tried on development data."""
 
 _USUAL = {"logistic": 10.0, "svc": 1.0}  # C where there are no development data
-_PARTS = {"char": TfidfSettings("char", 1, 4), "word": TfidfSettings("word", 1, 2)}
+_PER_TEXT = {"char": 10, "word": 3}  # terms that are kept for each training text
+_FEWEST, _MOST = 2_000, 20_000  # texts below and above which the number of terms stays the same
 
 
 class Labelled(NamedTuple):
@@ -88,9 +89,9 @@ class LinearModel:
         truth = np.asarray(gold, np.int64)
         if len(np.unique(truth)) != classes:
             raise ValueError(f"examples of {len(np.unique(truth))} classes, not of {classes}")
-        parts = [Tfidf.fit(_PARTS["char"], texts)]
+        parts = [Tfidf.fit(_settings("char", 4, len(texts)), texts)]
         if tokens is not None:
-            parts.append(Tfidf.fit(_PARTS["word"], tokens))
+            parts.append(Tfidf.fit(_settings("word", 2, len(texts)), tokens))
         rows = [part.transform(_given(part, texts, tokens)) for part in parts]
         solver = _Solver(kind, rows, truth, classes, seed)
         if development is None:
@@ -168,8 +169,13 @@ class LinearModel:
         return list(zip(self.parts, np.split(self.weights, ends[:-1]), strict=True))
 
 
+def _settings(unit: Unit, high: int, texts: int) -> TfidfSettings:
+    """N-grams up to ``high``; long texts have so many that learning them all takes longer and predicts worse."""
+    return TfidfSettings(unit, 1, high, most=_PER_TEXT[unit] * min(max(texts, _FEWEST), _MOST))
+
+
 class _Solver:
-    """One training set, for several C; each start is where the last one ended."""
+    """One training set, for several C."""
 
     def __init__(
         self, kind: Kind, rows: Sequence[SparseRows], gold: NDArray[np.int64], classes: int, seed: int
@@ -185,9 +191,7 @@ class _Solver:
         self._matrix = sparse.hstack(matrices, format="csr")
         self._gold, self._classes = gold, classes
         self._learner: Any = (
-            LogisticRegression(max_iter=300, tol=1e-4, warm_start=True)
-            if kind == "logistic"
-            else LinearSVC(random_state=seed)
+            LogisticRegression(solver="newton-cg") if kind == "logistic" else LinearSVC(random_state=seed)
         )
 
     def solve(self, strength: float) -> tuple[Floats, Floats]:

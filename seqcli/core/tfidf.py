@@ -47,6 +47,7 @@ class TfidfSettings:
         high: most symbols in a term.
         min_count: texts in which a term must stand to be kept.
         sublinear: damp repetitions: 1 + ln tf.
+        most: keep so many terms, those in the most texts (and what is shorter than ``low``, on the way); None: all.
 
     Raises:
         UsageError: lengths or counts that make no sense.
@@ -57,11 +58,12 @@ class TfidfSettings:
     high: int = 4
     min_count: int = 2
     sublinear: bool = True
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if self.unit not in ("char", "word"):
             raise UsageError("tfidf", f"unknown unit {self.unit!r}", "char or word")
-        if not 1 <= self.low <= self.high <= _HIGHEST or self.min_count < 1:
+        if not 1 <= self.low <= self.high <= _HIGHEST or self.min_count < 1 or (self.most or 1) < 1:
             what = f"n-grams of {self.low} to {self.high} in at least {self.min_count} texts"
             raise UsageError("tfidf", what, f"1 <= low <= high <= {_HIGHEST} and min_count >= 1")
 
@@ -153,13 +155,16 @@ class Tfidf:
             frequencies.append(df)
             at, nodes = _descended(kept, keys, at, count)
             count += len(kept)
-        used, numbers = np.unique(np.concatenate(last), return_inverse=True)
+        df = np.concatenate(frequencies)
+        frequent = _frequent(df, settings.most)
+        renumbered = np.concatenate([[0], np.cumsum(frequent)])  # a term that stays has a parent that stays
+        used, numbers = np.unique(np.concatenate(last)[frequent], return_inverse=True)
         return cls(
             settings,
             [symbols[number] for number in used.tolist()],
-            parents=np.concatenate(parents).astype(np.int32),
+            parents=renumbered[np.concatenate(parents)[frequent]].astype(np.int32),
             last=numbers.astype(np.int32),
-            df=np.concatenate(frequencies).astype(np.int32),
+            df=df[frequent].astype(np.int32),
             texts=len(texts),
         )
 
@@ -280,6 +285,13 @@ def _document_frequencies(keys: Longs, row: Ids, min_count: int) -> tuple[Longs,
         df = np.bincount(inverse, weights=np.concatenate([df, np.ones(int(new.sum()))]), minlength=len(kept))
     enough = df >= min_count
     return kept[enough], df[enough].astype(np.int64)
+
+
+def _frequent(df: Longs, most: int | None) -> NDArray[np.bool_]:
+    """The ``most`` terms that stand in the most texts; of equals the first, so that no parent goes before its child."""
+    kept = np.zeros(len(df), bool)
+    kept[np.argsort(-df, kind="stable")[:most]] = True
+    return kept
 
 
 def _symbols(texts: Sequence[str] | Sequence[Sequence[str]]) -> tuple[list[str], Ids, Ids]:

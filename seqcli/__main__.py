@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from seqcli.core.folders import SETTINGS
+
 # Modules of the door and their commands, in the help's reading order.
 GROUPS = {
     "forecasting": ("rates", "train-forecast", "forecast", "backtest"),
@@ -55,7 +57,7 @@ def _named() -> str | None:
     """The command that is plainly named, unless others are needed as well: to complete a word, to check a file."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     alone = any(first in names for names in GROUPS.values())
-    return first if alone and "_SEQCLI_COMPLETE" not in os.environ and not os.path.lexists("seqcli.toml") else None
+    return first if alone and "_SEQCLI_COMPLETE" not in os.environ and not os.path.lexists(SETTINGS) else None
 
 
 if __name__ == "__main__":

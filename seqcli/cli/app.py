@@ -22,6 +22,7 @@ from seqcli.cli import options
 from seqcli.cli.coercion import Command, read_plainly
 from seqcli.cli.log import Log
 from seqcli.cli.output import Output
+from seqcli.core.folders import SETTINGS
 from seqcli.errors import ExitCode, MachineError, SeqcliError
 
 
@@ -151,6 +152,8 @@ def frame(
 
     Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
     """
+    if not os.path.lexists(SETTINGS):
+        return
     from pathlib import Path
 
     from seqcli.core import settings

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
 import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from seqcli.cli.log import Log
 from seqcli.errors import QualityError, SeqcliError
-from seqcli.results import Progress, Record, Result
+
+if TYPE_CHECKING:
+    from seqcli.results import Progress, Record, Result
 
 T = TypeVar("T")
 
@@ -165,6 +166,8 @@ class Output:
             pass
 
     def _csv(self, records: Iterable[Record]) -> None:
+        import csv
+
         from seqcli.core.json_lines import dumps
 
         writer = csv.writer(self.out, lineterminator="\n")

@@ -5,14 +5,16 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
-from seqcli.results import Record
+
+if TYPE_CHECKING:
+    from seqcli.results import Record
 
 GROUP = "Words as vectors"
 
@@ -246,7 +248,7 @@ def _prepare(out: Output, model: str) -> None:
         out.say(f"making the vectors of {model} ready; only this first time takes longer")
 
 
-def _short(records: Iterable[Record]) -> Iterator[Record]:
+def _short(records: "Iterable[Record]") -> "Iterator[Record]":
     """Records for a terminal, with the first numbers of each vector."""
     for record in records:
         yield {name: _first(value) if isinstance(value, list) else value for name, value in record.items()}

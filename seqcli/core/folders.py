@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+SETTINGS = "seqcli.toml"  # in the working folder; see core/settings.py
+
 
 def data_folder() -> Path:
     """The folder for what was downloaded (``SEQCLI_DATA_DIR``, else the platform's data folder)."""

@@ -11,9 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqcli.core.folders import SETTINGS
 from seqcli.errors import UsageError
-
-FILE = "seqcli.toml"
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,8 @@ def load(folder: Path) -> Settings:
     Raises:
         UsageError: it cannot be read, or is not TOML; names the line and the column.
     """
-    path = folder / FILE
-    shown = Path(FILE) if folder == Path() or folder == Path.cwd() else path
+    path = folder / SETTINGS
+    shown = Path(SETTINGS) if folder == Path() or folder == Path.cwd() else path
     try:
         content = path.read_bytes()
     except FileNotFoundError:

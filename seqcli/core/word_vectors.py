@@ -21,7 +21,7 @@ import numpy as np
 
 from seqcli.core import vector_store
 from seqcli.core.folders import cache_folder
-from seqcli.core.vector_store import Origin, StoreWriter, VectorStore
+from seqcli.core.vector_store import VectorStore
 from seqcli.errors import InputError, MachineError, ModelError
 
 How = Literal["normalized", "dictionary", "surface", "composed", "subwords", "none"]
@@ -109,13 +109,15 @@ def _ginza() -> tuple[Path, Callable[[Path], None]]:
         import srsly
         from spacy.strings import StringStore
 
+        from seqcli.core.vector_writer import Origin, write_store
+
         vocabulary = package / f"ja_ginza-{version}" / "vocab"
         strings = StringStore().from_disk(vocabulary / "strings.json")  # knows a word by its hash
         matrix = np.load(vocabulary / "vectors", allow_pickle=False)
         keys = [(strings[key], row) for key, row in srsly.read_msgpack(vocabulary / "key2row").items()]
         origin = Origin(f"ja_ginza {version}", "normalized", _GINZA_RECIPE)
         settled = _settled([key for key, _ in keys[: len(matrix)]])
-        vector_store.write_store(folder, matrix, keys, origin, settled=settled)
+        write_store(folder, matrix, keys, origin, settled=settled)
 
     return _place(f"ja_ginza-{version}-{_dictionary()}"), build
 
@@ -145,6 +147,8 @@ def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
     config = checkpoint.load_config(path)
 
     def build(folder: Path) -> None:
+        from seqcli.core.vector_writer import Origin, write_store
+
         vectors = checkpoint.load_tensors(path).get("vectors")
         words = checkpoint.load_list(path, "vocab.json")
         if vectors is None or vectors.ndim != 2 or len(vectors) != len(words) or len(set(words)) != len(words):
@@ -152,7 +156,7 @@ def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
         known = ("form", "recipe", "words")
         about: dict[str, Any] = {name: value for name in known if isinstance(value := config.get(name), str)}
         origin = Origin(f"{config.get('method', 'vectors')} {manifest.id}", **about)
-        vector_store.write_store(folder, vectors, zip(words, range(len(words)), strict=True), origin)
+        write_store(folder, vectors, zip(words, range(len(words)), strict=True), origin)
 
     return _place(f"model-{manifest.id}"), build
 
@@ -172,6 +176,7 @@ def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
     def build(folder: Path) -> None:
         from seqcli.core import fasttext
         from seqcli.core.vector_files import VectorFile
+        from seqcli.core.vector_writer import Origin, StoreWriter
 
         file = fasttext.FastTextFile(path, folder) if fasttext.is_model(path) else VectorFile(path)
         blocks = file.blocks()

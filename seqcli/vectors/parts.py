@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.core import files, vector_files, vector_store
+from seqcli.core import files, vector_files, vector_writer
 from seqcli.core.json_lines import dumps
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.errors import MachineError, ModelError, UsageError
@@ -113,7 +113,7 @@ class Parts:
 
     def _join(self, file: io.BufferedWriter) -> int:
         """Bytes behind bytes, after a header whose length does not depend on what it says."""
-        header = {"npy": lambda rows: vector_store.npy_header((rows, self._dim)),
+        header = {"npy": lambda rows: vector_writer.npy_header((rows, self._dim)),
                   "vec": lambda rows: vector_files.text_header(rows, self._dim).encode()}.get(self._kind)  # fmt: skip
         file.write(header(0) if header else b"")
         begin, rows = file.tell(), 0

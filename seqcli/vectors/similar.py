@@ -7,15 +7,17 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from seqcli.core.word_vectors import Lookup, open_vectors
 from seqcli.errors import InputError, UsageError
-from seqcli.results import Record
 from seqcli.vectors.nearest import Answers, Characters, Query, Words
 from seqcli.vectors.texts import Recipe, TextVectors, unit
+
+if TYPE_CHECKING:
+    from seqcli.results import Record
 
 HF = "hf:"  # before the folder of a pretrained network
 

@@ -11,7 +11,8 @@ import pytest
 
 from seqcli.core import vector_store, word_vectors
 from seqcli.core.vector_files import VectorFile, text_header, text_line
-from seqcli.core.vector_store import Origin, VectorStore
+from seqcli.core.vector_store import VectorStore
+from seqcli.core.vector_writer import Origin, write_store
 from seqcli.core.word_vectors import Lookup, is_chinese, open_vectors, postprocess, spellings
 from seqcli.errors import InputError, MachineError, ModelError
 
@@ -132,7 +133,7 @@ def test_what_is_written_as_text_is_read_back_exactly(tmp_path: Path) -> None:
 
 
 def store_of(path: Path, keys: list[tuple[str, int]], matrix: np.ndarray = MATRIX, **origin: str) -> VectorStore:
-    vector_store.write_store(path, matrix, keys, Origin("test", **origin))
+    write_store(path, matrix, keys, Origin("test", **origin))
     store = VectorStore.open(path)
     assert store is not None
     return store
@@ -186,7 +187,7 @@ def test_a_half_built_store_is_built_again(tmp_path: Path) -> None:
     target = tmp_path / "store"
     target.mkdir()
     (target / "vectors.npy").write_bytes(b"half")
-    store = vector_store.opened(target, lambda folder: vector_store.write_store(
+    store = vector_store.opened(target, lambda folder: write_store(
         folder, MATRIX, [(word, row) for row, word in enumerate(WORDS)], Origin("test")))  # fmt: skip
     np.testing.assert_array_equal(store.vectors, MATRIX)
 
@@ -208,7 +209,7 @@ def _build_slowly(target: str, log: str) -> None:
         import time
 
         time.sleep(0.3)
-        vector_store.write_store(folder, MATRIX, [(word, row) for row, word in enumerate(WORDS)], Origin("test"))
+        write_store(folder, MATRIX, [(word, row) for row, word in enumerate(WORDS)], Origin("test"))
 
     assert vector_store.opened(Path(target), build).row("犬") == 1
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.core import vector_store
-from seqcli.core.vector_store import Origin, VectorStore
+from seqcli.core.vector_store import VectorStore
+from seqcli.core.vector_writer import Origin, write_store
 from seqcli.core.word_vectors import Lookup, open_vectors, postprocess
 from seqcli.errors import InputError, UsageError
 from seqcli.vectors import nearest, similar
@@ -171,7 +171,7 @@ def test_the_search_is_exact_over_blocks() -> None:
 
 
 def test_more_neighbours_than_rows_are_all_rows(tmp_path: Path) -> None:
-    vector_store.write_store(tmp_path, np.eye(3, dtype=np.float32), [("a", 0), ("b", 1), ("c", 2)], Origin("test"))
+    write_store(tmp_path, np.eye(3, dtype=np.float32), [("a", 0), ("b", 1), ("c", 2)], Origin("test"))
     store = VectorStore.open(tmp_path)
     assert store is not None
     words = nearest.Words(Lookup(store, surface_only=True))

@@ -306,9 +306,12 @@ def _halved(stretches: Floats) -> Floats:
 
 def _sentences(records: list[dict[str, object]], sums: _Sums) -> Iterator[str]:
     best = records[0]
+    interval = f"95 %: {best['bpc_open_low']:.4f} to {best['bpc_open_high']:.4f}"
+    if len(sums.stretches) < 2:
+        interval = "too short a text for an interval"
     yield (
-        f"{best['model']}: {best['bpc_open']:.4f} bits per character (95 %: {best['bpc_open_low']:.4f} to "
-        f"{best['bpc_open_high']:.4f}), perplexity {best['perplexity']:.2f}, on {sums.characters:,} characters."
+        f"{best['model']}: {best['bpc_open']:.4f} bits per character ({interval}), perplexity "
+        f"{best['perplexity']:.2f}; {sums.characters:,} characters."
     )
     if sums.missing:
         yield (

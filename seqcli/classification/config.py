@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from seqcli.core.encoder import CellName
 from seqcli.errors import ModelError
@@ -17,6 +17,7 @@ PADDING: Final = 0
 UNKNOWN_CHARACTER: Final = 1
 
 Vectors = Literal["ginza", "none", "own"]
+Unit = Literal["token", "char", "word", "subword"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ClassifierConfig:
     """The shape of a classifier and how its texts are cut; JSON holds it as it stands.
 
     Arguments:
+        unit: what the networks read: tokens, or the units of the generator that they start from.
         cell: ``rnn``, ``gru`` or ``lstm``.
         hidden: units of each layer and direction.
         layers: layers on top of each other.
@@ -34,9 +36,9 @@ class ClassifierConfig:
         projection: numbers that are made of it, which is cheaper for the encoder to read.
         word_size: numbers in the trained vector of a word.
         character_embedding: numbers in the trained vector of a character, from which the convolution makes
-        character_size: numbers that say how a word is spelt.
+        character_size: numbers that say how a word is spelt; 0: nothing does.
         attention: units of the layer that says which tokens matter.
-        max_tokens: tokens of a text that the networks read.
+        max_tokens: tokens, or units, of a text that the networks read.
         max_characters: characters of a token that the convolution reads.
         dropout: share of the pooled values that are dropped in training, in [0, 1).
         input_dropout: the same of what goes into the encoder.
@@ -47,6 +49,7 @@ class ClassifierConfig:
         features: the version of the encoding that the weights were trained with.
     """
 
+    unit: Unit = "token"
     cell: CellName = "lstm"
     hidden: int = 128
     layers: int = 1
@@ -86,10 +89,10 @@ class ClassifierConfig:
         Raises:
             ModelError: a value is missing, of another type or out of range, or the features are of another version.
         """
-        known = {one.name: values.get(one.name) for one in fields(cls)}
+        known = {one.name: values.get(one.name) for one in fields(cls)} | {"unit": values.get("unit", "token")}
         for name, low, high in (
             ("hidden", 1, 4096), ("layers", 1, 64), ("members", 1, 256), ("vector_size", 0, 65536),
-            ("word_size", 1, 4096), ("character_embedding", 1, 4096), ("character_size", 1, 4096),
+            ("word_size", 1, 4096), ("character_embedding", 1, 4096), ("character_size", 0, 4096),
             ("projection", 1, 4096), ("attention", 1, 4096), ("max_tokens", 1, 1 << 20),
             ("max_characters", 1, 4096), ("features", 1, 1 << 30),
         ):  # fmt: skip
@@ -99,7 +102,11 @@ class ClassifierConfig:
         for name, high in (("dropout", 1), ("input_dropout", 1), ("word_dropout", 1), ("fusion", 1)):
             _check_number(where, name, known[name], 0, high)
         _check_number(where, "temperature", known["temperature"], 1e-3, 1e3)
-        for name, choices in (("cell", ("rnn", "gru", "lstm")), ("vectors", ("ginza", "none", "own"))):
+        for name, choices in (
+            ("cell", ("rnn", "gru", "lstm")),
+            ("vectors", get_args(Vectors)),
+            ("unit", get_args(Unit)),
+        ):
             if known[name] not in choices:
                 raise ModelError(where, f"{name!r} is {str(known[name])[:60]!r}, not one of {', '.join(choices)}")
         if type(known["bidirectional"]) is not bool:
@@ -133,9 +140,6 @@ def shapes(config: ClassifierConfig, words: int, characters: int, labels: int) -
     """
     one: dict[str, tuple[int, ...]] = {
         "words.weight": (words, config.word_size),
-        "characters.weight": (characters, config.character_embedding),
-        "convolution.weight": (config.character_size, 3 * config.character_embedding),
-        "convolution.bias": (config.character_size,),
         "attention.weight": (config.attention, config.output_size),
         "attention.bias": (config.attention,),
         "query": (config.attention,),
@@ -143,6 +147,12 @@ def shapes(config: ClassifierConfig, words: int, characters: int, labels: int) -
         "output.bias": (labels,),
         "prior": (labels,),
     }
+    if config.character_size:
+        one |= {
+            "characters.weight": (characters, config.character_embedding),
+            "convolution.weight": (config.character_size, 3 * config.character_embedding),
+            "convolution.bias": (config.character_size,),
+        }
     if config.vector_size:
         one |= {"projection.weight": (config.projection, config.vector_size), "projection.bias": (config.projection,)}
     gates = {"rnn": 1, "gru": 3, "lstm": 4}[config.cell] * config.hidden

@@ -184,16 +184,12 @@ class Features:
         """The tokens of a text that the networks read."""
         return tokens(self.tokenizer, text, self.config.max_tokens)
 
-    def encode(self, texts: Iterable[str]) -> Encoded:
+    def encode(self, texts: Sequence[str]) -> Encoded:
         """Splits and looks up texts; an empty one has no tokens."""
-        return self.encode_tokens(self.tokens(text) for text in texts)
+        return self.read(texts, Split.of(map(self.tokens, texts)))
 
-    def encode_tokens(self, texts: Iterable[Sequence[Token]]) -> Encoded:
-        """The same for texts that were split before."""
-        return self.look_up(Split.of(texts))
-
-    def look_up(self, split: Split) -> Encoded:
-        """The same for tokens that were numbered before."""
+    def read(self, texts: Sequence[str], split: Split) -> Encoded:  # noqa: ARG002 - UnitFeatures needs the texts
+        """What the networks read of texts that were split before."""
         # The last one is of no text, but there must be something to point at where all texts are empty.
         found = [*(self._look_up(kind) for kind in split.kinds), (-1, UNKNOWN, ())]
         rows, words = (np.array([one[k] for one in found], dtype=np.int64) for k in (0, 1))
@@ -201,6 +197,18 @@ class Features:
         for at, (_, _, spelling) in enumerate(found):
             characters[at, : len(spelling)] = spelling
         return Encoded(rows, words, characters, split.texts, self.table)
+
+    def shares(self, text: str, tokens: Sequence[Token], attention: Floats) -> Floats:  # noqa: ARG002 - likewise
+        """How much of the attention, ``(t,)``, rests on each token of a text."""
+        return attention
+
+    def documents(self) -> dict[str, Any]:
+        """The JSON files that a model folder keeps of this."""
+        return {"vocab.json": list(self.words), "characters.json": list(self.characters)}
+
+    def blobs(self) -> dict[str, bytes]:
+        """Its files that are not JSON."""
+        return {}
 
     def _look_up(self, kind: Kind) -> tuple[int, int, tuple[int, ...]]:
         known = self._known.get(kind)

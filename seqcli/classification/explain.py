@@ -45,7 +45,7 @@ def explanation(model: Model, text: str, answer: Answer) -> list[dict[str, Any]]
             "attention": float(attention),
             "effect": float(effects[k]) if k < len(effects) else None,
         }
-        for k, (token, attention) in enumerate(zip(tokens, model.attention(tokens), strict=True))
+        for k, (token, attention) in enumerate(zip(tokens, model.attention(text, tokens), strict=True))
     ]
 
 

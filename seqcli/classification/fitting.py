@@ -47,6 +47,8 @@ class Fit:
         self.model = Classifier(
             material.config, len(features.words), len(features.characters), torch.from_numpy(prior)
         ).to(device)
+        if plan.donor is not None:
+            plan.donor.give(self.model)
         self.fingerprint = {
             "data": material.fingerprint,
             "config": asdict(material.config),
@@ -55,6 +57,7 @@ class Fit:
             "smoothing": plan.smoothing,
             "balance": plan.balance,
             "vectors": str(plan.vectors),
+            "donor": plan.donor.id if plan.donor else None,
             "device": str(device),
             "threads": plan.threads,
         }
@@ -69,7 +72,10 @@ class Fit:
         members = self.material.config.members
         stage = f"training network {self.number + 1} of {members}" if members > 1 else "training"
         try:
-            for epoch in fit(self.state, self.batches, self.step, validate=self._validate, signals=signals, size=len):
+            for epoch in fit(
+                self.state, self.batches, self.step, validate=self._validate, signals=signals, size=len,
+                rates=self.plan.donor.rate if self.plan.donor else None,
+            ):  # fmt: skip
                 if epoch.save_due:
                     self.state.save(self.folder)
                 text = f"epoch {epoch.epoch}, loss {epoch.train_loss:.4f}"

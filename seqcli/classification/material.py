@@ -13,6 +13,7 @@ from seqcli.classification.config import ClassifierConfig
 from seqcli.classification.data import Example, Partition
 from seqcli.classification.encoding import Encoded, Features, Floats, Ints, Source, Split, Table
 from seqcli.classification.plan import Plan
+from seqcli.classification.unit_features import UnitFeatures
 from seqcli.core.tokens import Tokenizer
 from seqcli.core.word_vectors import open_vectors
 from seqcli.results import Progress
@@ -83,16 +84,21 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
         vectors="own" if own else "none" if table is None else "ginza",
         vector_size=0 if table is None else int(table.matrix.shape[1]),
     )
-    features = Features(config, words, characters, source, table)
+    features = (
+        Features(config, words, characters, source, table)
+        if plan.donor is None
+        else UnitFeatures(config, plan.donor.units)
+    )
+    texts = {part: [example.text for example in rows] for part, rows in examples.items()}
     ids = {label: number for number, label in enumerate(partition.labels)}
     return Material(
         config=config,
         labels=partition.labels,
         features=features,
         own=own,
-        texts={part: [example.text for example in rows] for part, rows in examples.items()},
+        texts=texts,
         splits=splits,
-        encoded={part: features.look_up(split) for part, split in splits.items()},
+        encoded={part: features.read(texts[part], split) for part, split in splits.items()},
         gold={part: np.array([ids[e.label] for e in rows], dtype=np.int64) for part, rows in examples.items()},
         fingerprint=partition.fingerprint,
     )
@@ -108,7 +114,7 @@ def _split(tokenizer: Tokenizer, rows: Sequence[Example], most: int) -> Generato
 
 
 def _vectors(plan: Plan, seen: Split) -> tuple[Source | None, Table | None, vectors.Own | None]:
-    if plan.vectors == "none":
+    if plan.vectors == "none" or plan.donor is not None:
         return None, None, None
     if plan.vectors == "ginza":
         return *vectors.ginza(), None

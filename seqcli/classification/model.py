@@ -64,8 +64,11 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.words = nn.Embedding(words, config.word_size)
-        self.characters = nn.Embedding(characters, config.character_embedding, padding_idx=PADDING)
-        self.convolution = nn.Linear(3 * config.character_embedding, config.character_size)
+        self.characters: nn.Embedding | None = None
+        self.convolution: nn.Linear | None = None
+        if config.character_size:
+            self.characters = nn.Embedding(characters, config.character_embedding, padding_idx=PADDING)
+            self.convolution = nn.Linear(3 * config.character_embedding, config.character_size)
         self.projection = nn.Linear(config.vector_size, config.projection) if config.vector_size else None
         shape = EncoderConfig(config.cell, config.input_size, config.hidden, config.layers, config.dropout)
         self.encoder = RecurrentEncoder(shape)
@@ -103,20 +106,23 @@ class Classifier(nn.Module):
 
     def inputs(self, batch: TensorBatch) -> Tensor:
         """What is known of each token, ``(b, t, f)``."""
-        spelling = self.spelling(batch.characters)  # (u, s)
-        known = [spelling] if self.projection is None else [self.projection(batch.vectors), spelling]
+        known = [] if self.projection is None else [self.projection(batch.vectors)]  # (u, projection)
+        if self.characters is not None and self.convolution is not None:
+            known.append(self._spelling(batch.characters, self.characters, self.convolution))  # (u, s)
         words = batch.words[batch.tokens]  # (b, t)
         if self.training and self.config.word_dropout:
             words = words.masked_fill(torch.rand(words.shape, device=words.device) < self.config.word_dropout, UNKNOWN)
-        x = torch.cat([torch.cat(known, dim=1)[batch.tokens], self.words(words)], dim=2)  # (b, t, f)
+        x: Tensor = self.words(words)  # (b, t, word_size)
+        if known:
+            x = torch.cat([torch.cat(known, dim=1)[batch.tokens], x], dim=2)  # (b, t, f)
         kept = functional.dropout(x.new_ones(len(x), 1, x.shape[2]), self.config.input_dropout, self.training)
         return x * kept
 
-    def spelling(self, characters: Tensor) -> Tensor:
+    def _spelling(self, characters: Tensor, embedding: nn.Embedding, convolution: nn.Linear) -> Tensor:
         """How words are spelt, ``(u, character_size)``, from ``(u, L)`` character ids."""
-        k = functional.pad(self.characters(characters), (0, 0, 1, 1))  # (u, L + 2, e)
+        k = functional.pad(embedding(characters), (0, 0, 1, 1))  # (u, L + 2, e)
         windows = torch.cat([k[:, :-2], k[:, 1:-1], k[:, 2:]], dim=2)  # (u, L, 3 e)
         real = characters != PADDING  # most words are short: only where a character stands is anything worked out
-        found = torch.relu(self.convolution(windows[real]))
+        found = torch.relu(convolution(windows[real]))
         where = real[..., None].expand(-1, -1, found.shape[1])
         return found.new_zeros(where.shape).masked_scatter(where, found).amax(dim=1)

@@ -16,14 +16,43 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
+class _Spelling:
+    """The convolution over the characters of a word.
+
+    Arguments:
+        before, at, after: what a character adds as the one before, at and after a place, ``(C, s)``.
+        bias: ``(s,)``.
+    """
+
+    before: Floats
+    at: Floats
+    after: Floats
+    bias: Floats
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Floats]) -> _Spelling:
+        """From the tensors of a member."""
+        characters = tensors["characters.weight"]
+        before, at, after = (characters @ part.T for part in np.split(tensors["convolution.weight"], 3, axis=1))
+        return cls(before, at, after, tensors["convolution.bias"])
+
+    def of_words(self, characters: Ints) -> Floats:
+        """How words are spelt, ``(u, s)``, from ``(u, L)`` character ids."""
+        sums = self.at[characters] + self.bias  # (u, L, s)
+        sums[:, 1:] += self.before[characters[:, :-1]]
+        sums[:, :-1] += self.after[characters[:, 1:]]
+        found: Floats = (np.maximum(sums, 0) * (characters != PADDING)[..., None]).max(axis=1)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class Member:
     """One network; the tensors are called as in ``model.Classifier``."""
 
     config: ClassifierConfig
     words: Floats
     projection: tuple[Floats, Floats] | None
-    spelling: tuple[Floats, Floats, Floats]  # what a character adds as the one before, at and after a place: (C, s)
-    spelling_bias: Floats
+    spelling: _Spelling | None
     encoder: Encoder
     encoder_reverse: Encoder | None
     attention: tuple[Floats, Floats]
@@ -35,12 +64,10 @@ class Member:
     def from_tensors(cls, config: ClassifierConfig, tensors: Mapping[str, Floats], start: str) -> Member:
         """Reads a member whose tensors' names begin with ``start``."""
         own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-        weights = np.split(own["convolution.weight"], 3, axis=1)
-        before, at, after = (own["characters.weight"] @ part.T for part in weights)
         return cls(
             config, own["words.weight"],
             (own["projection.weight"], own["projection.bias"]) if config.vector_size else None,
-            (before, at, after), own["convolution.bias"],
+            _Spelling.of(own) if config.character_size else None,
             Encoder.from_tensors(own, "encoder.", config.cell),
             Encoder.from_tensors(own, "encoder_reverse.", config.cell) if config.bidirectional else None,
             (own["attention.weight"], own["attention.bias"]), own["query"],
@@ -63,7 +90,8 @@ class Member:
     def _read(self, batch: Batch) -> tuple[Floats, Bools]:
         steps = np.arange(batch.tokens.shape[1])
         mask = steps < batch.lengths[:, None]
-        parts = [self._spelling(batch.characters), self.words[batch.words]]
+        parts = [] if self.spelling is None else [self.spelling.of_words(batch.characters)]
+        parts.append(self.words[batch.words])
         if self.projection is not None:
             weight, bias = self.projection
             parts.insert(0, batch.vectors @ weight.T + bias)
@@ -75,14 +103,6 @@ class Member:
         turned = np.where(mask, batch.lengths[:, None] - 1 - steps, steps)[..., None]  # (b, t, 1)
         backwards, _ = self.encoder_reverse.forward(np.take_along_axis(x, turned, axis=1), lengths=lengths)
         return np.concatenate([forwards, np.take_along_axis(backwards, turned, axis=1)], axis=2), mask
-
-    def _spelling(self, characters: Ints) -> Floats:
-        before, at, after = self.spelling
-        sums = at[characters] + self.spelling_bias  # (u, L, s)
-        sums[:, 1:] += before[characters[:, :-1]]
-        sums[:, :-1] += after[characters[:, 1:]]
-        found: Floats = (np.maximum(sums, 0) * (characters != PADDING)[..., None]).max(axis=1)
-        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from seqcli.classification.config import ClassifierConfig
+from seqcli.classification.pretrained import Donor
 from seqcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Plan:
         balance: how much more an example of a rare label counts, by the inverse of its share to this power: 0 not at
             all, 1 so that all labels together count alike.
         min_count: how often a word must stand in the training texts to get a vector of its own.
+        donor: the generator that the networks start from; ``None``: they start from chance.
         device: auto, cpu, cuda or mps.
         threads: of the processor. One by default: a seed then gives the same weights on any machine of a kind.
         command: as the user typed it, for the record.
@@ -52,6 +54,7 @@ class Plan:
     smoothing: float = SMOOTHING
     balance: float = 0.0
     min_count: int = MIN_COUNT
+    donor: Donor | None = None
     device: str = "auto"
     threads: int = 1
     command: str = ""
@@ -66,24 +69,27 @@ class Plan:
 def make(
     flags: Mapping[str, Any],
     *,
-    vectors: str | Path = "ginza",
+    vectors: str | Path | None = None,
     members: int | None = None,
     fusion: bool = True,
     balance: float = 0.0,
     max_tokens: int | None = None,
+    init_from: Path | None = None,
 ) -> Plan:
     """The defaults that were chosen for the task, with what the user said instead.
 
     Arguments:
         flags: what was said of ``--cell``, ``--hidden``, ``--epochs`` and the other flags that every training has.
-        vectors: ``ginza``, ``none`` or a place.
+        vectors: ``ginza``, ``none`` or a place; ``None``: the default.
         members: networks that are averaged; ``None``: the default.
         fusion: whether a linear model has a say in the answer.
         balance: 0 to 1, how much more rare labels count.
         max_tokens: tokens of a text that the networks read; ``None``: the default.
+        init_from: the folder of a generator to start from, which settles the shape and what is read.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or does not go with the generator.
+        ModelError: the generator is missing or damaged, or is none.
     """
     from seqcli.core.training import FitSettings
 
@@ -102,6 +108,10 @@ def make(
         dropout=flags.get("dropout", default.dropout),
         max_tokens=max_tokens or default.max_tokens,
     )
+    donor = None
+    if init_from is not None:
+        donor = _donor(init_from, flags, vectors)
+        config = donor.config(config)
     fit = FitSettings(
         epochs=flags.get("epochs", EPOCHS),
         steps=flags.get("steps"),
@@ -114,4 +124,17 @@ def make(
         seed=flags.get("seed", 1),
     )
     common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
-    return Plan(config, fit, vectors=vectors, fusion=fusion, balance=balance, **common)
+    return Plan(config, fit, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor, **common)
+
+
+def _donor(path: Path, flags: Mapping[str, Any], vectors: str | Path | None) -> Donor:
+    """The generator to start from, whose shape nothing that was said may contradict."""
+    if vectors not in (None, "none"):
+        raise UsageError("--vectors", "a generator's encoder cannot read word vectors", "leave it out with --init-from")
+    donor = Donor.load(path)
+    for name in ("cell", "hidden", "layers"):
+        own = donor.shape[name]
+        if flags.get(name, own) != own:
+            what = f"{flags[name]}, and the generator of --init-from has {own}"
+            raise UsageError(f"--{name}", what, "leave it out: the classifier takes over what the generator has")
+    return donor

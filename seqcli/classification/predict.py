@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seqcli.classification import vectors
 from seqcli.classification.config import ClassifierConfig, prefix, shapes
-from seqcli.classification.encoding import Batch, Features
+from seqcli.classification.encoding import Batch, Features, Split
 from seqcli.classification.fusion import fuse
 from seqcli.classification.linear import LinearModel
 from seqcli.classification.network import Network
@@ -103,7 +103,7 @@ class Model:
 
     def _told(self, texts: Sequence[str], tokens: Sequence[Sequence[Token]], backend: Backend) -> Floats:
         """The same of texts with at least one token."""
-        encoded = self.features.encode_tokens(tokens)
+        encoded = self.features.read(texts, Split.of(tokens))
         forward = self._torch if backend == "torch" else self._network.log_probabilities
         logs = np.empty((len(texts), len(self.labels)), np.float32)
         order = np.argsort(encoded.lengths, kind="stable")  # texts of one length need no padding
@@ -116,12 +116,12 @@ class Model:
             linear = self.linear.log_probabilities(texts, words)
         return fuse(logs, linear, self.config.fusion, self.config.temperature)
 
-    def attention(self, tokens: Sequence[Token]) -> Floats:
+    def attention(self, text: str, tokens: Sequence[Token]) -> Floats:
         """How much the networks look at each token, ``(tokens,)``, adding up to 1."""
         if not tokens:
             return np.zeros(0)
-        attention: Floats = self._network.forward(self.features.encode_tokens([tokens]).batch([0]))[1][0]
-        return attention
+        attention = self._network.forward(self.features.read([text], Split.of([tokens])).batch([0]))[1][0]
+        return self.features.shares(text, tokens, attention)
 
     def split(self, texts: Sequence[str]) -> list[list[Token]]:
         """The tokens of each text that the networks read."""
@@ -176,12 +176,13 @@ def load(path: Path) -> Model:
         MachineError: it reads with ja_ginza's vectors, and that is not installed.
     """
     checkpoint.peek(path, KIND)
-    labels, words, characters = (
-        checkpoint.load_list(path, name) for name in ("labels.json", "vocab.json", "characters.json")
-    )
+    labels, words = (checkpoint.load_list(path, name) for name in ("labels.json", "vocab.json"))
+    characters: list[str] = []
 
     def expected(values: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-        return shapes(ClassifierConfig.from_json(values, str(path)), len(words), len(characters), len(labels))
+        config = ClassifierConfig.from_json(values, str(path))
+        characters[:] = checkpoint.load_list(path, "characters.json") if config.character_size else []
+        return shapes(config, len(words), len(characters), len(labels))
 
     manifest, values, tensors = checkpoint.load(path, KIND, expected)
     config = ClassifierConfig.from_json(values, str(path))
@@ -214,7 +215,8 @@ def _on_torch(config: ClassifierConfig, tensors: dict[str, NDArray[np.float32]])
             for name, value in tensors.items()
             if (name.startswith(prefix(k)) if k else not name.startswith("member."))
         }
-        member = Classifier(config, len(own["words.weight"]), len(own["characters.weight"]), own["prior"])
+        characters = len(own["characters.weight"]) if config.character_size else 0
+        member = Classifier(config, len(own["words.weight"]), characters, own["prior"])
         member.load_state_dict(own)
         members.append(member.eval())
 

@@ -220,6 +220,7 @@ def _save(
             "labels": len(material.labels),
             "steps": [row["step"] for row in trained.history if row["stopped"]],
             "threads": plan.threads,
+            **({"init_from": plan.donor.id} if plan.donor else {}),
         },
         metrics=tuple(told.records),
     )
@@ -233,10 +234,9 @@ def _save(
     }
     documents: dict[str, Any] = {
         "labels.json": list(material.labels),
-        "vocab.json": list(material.features.words),
-        "characters.json": list(material.features.characters),
+        **material.features.documents(),
     }
-    blobs: dict[str, bytes] = {}
+    blobs = material.features.blobs()
     extra: dict[str, dict[str, Any]] = {}
     if linear is not None:
         documents["linear.json"], extra["linear.safetensors"] = linear.document(), linear.tensors()

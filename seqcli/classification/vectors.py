@@ -12,7 +12,9 @@ import numpy as np
 
 from seqcli.classification.config import ClassifierConfig
 from seqcli.classification.encoding import Features, Floats, Source, Table
+from seqcli.classification.unit_features import UnitFeatures
 from seqcli.core import checkpoint
+from seqcli.core.units import Units
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.word_vectors import open_vectors
 from seqcli.errors import ModelError
@@ -110,6 +112,8 @@ def features(
         ModelError: its own vectors are missing or damaged.
         MachineError: it reads with ja_ginza's, and that is not installed.
     """
+    if config.unit != "token":
+        return UnitFeatures(config, Units.from_folder(folder, digests))
     if config.vectors == "none":
         return Features(config, words, characters)
     if config.vectors == "ginza":

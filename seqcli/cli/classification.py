@@ -39,11 +39,23 @@ def train_classifier(
         typer.Option("--test", metavar="FILE", help="Texts to judge with, once.", show_default="a tenth of TRAIN"),
     ] = None,
     vectors: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--vectors", metavar="WHICH", help="Frozen word vectors: ginza, none, a folder of train-vectors, a file."
+            "--vectors",
+            metavar="WHICH",
+            help="Frozen word vectors: ginza, none, a folder of train-vectors, a file.",
+            show_default="ginza",
         ),
-    ] = "ginza",
+    ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--init-from",
+            metavar="GENERATOR",
+            help="Start from a model of train-generator: read its units, with its encoder.",
+            show_default=False,
+        ),
+    ] = None,
     members: Annotated[
         int | None,
         typer.Option("--members", min=1, help="Networks that are averaged.", show_default="chosen for the task"),
@@ -84,7 +96,7 @@ def train_classifier(
     place.check()
     plan = plans.make(
         training.said(), vectors=vectors, members=members, fusion=not no_fusion,
-        balance=float(class_weights == "balanced"),
+        balance=float(class_weights == "balanced"), init_from=init_from,
     )  # fmt: skip
     partition = data.prepare(
         texts, valid, test, text_column=text_column, label_column=label_column, group_column=group_column,

@@ -52,8 +52,12 @@ Threads = Annotated[
     typer.Option("--threads", min=1, help="Processor threads for training.", show_default="chosen for the task"),
 ]
 
-Cell = Annotated[Literal["rnn", "gru", "lstm"], typer.Option("--cell", help="The recurrent cell.")]
-Layers = Annotated[int, typer.Option("--layers", min=1, help="Recurrent layers, one on the other.")]
+Cell = Annotated[
+    Literal["rnn", "gru", "lstm"] | None, typer.Option("--cell", help="The recurrent cell.", show_default="lstm")
+]
+Layers = Annotated[
+    int | None, typer.Option("--layers", min=1, help="Recurrent layers, one on the other.", show_default="1")
+]
 
 # A table
 Source = Annotated[
@@ -244,8 +248,8 @@ class Training:
             show_default=False,
         ),
     ] = None
-    cell: Cell = "lstm"
-    layers: Layers = 1
+    cell: Cell = None
+    layers: Layers = None
     hidden: Annotated[
         int | None, typer.Option("--hidden", min=1, help="Units in a layer.", show_default="chosen for the task")
     ] = None

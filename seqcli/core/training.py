@@ -86,6 +86,7 @@ def fit(
     validate: Callable[[], float] | None = None,
     signals: Signals | None = None,
     size: Callable[[Batch], int] | None = None,
+    rates: Callable[[str, float], float] | None = None,
     report_every: float = 1.0,
     save_every: float = 60.0,
 ) -> Iterator[Epoch]:
@@ -95,14 +96,16 @@ def fit(
     ``step(batch, carried)`` returns the batch's mean loss (a scalar) and the recurrent state to carry into the next
     batch: a tensor, a tuple of such, or None to begin afresh. What is carried is detached, so gradients end at the
     batch's edge (truncated backpropagation through time); an epoch begins with None. ``validate()`` is called in
-    eval mode after every epoch, lower is better. ``size(batch)`` counts examples or tokens, for the speed. A record
-    says when ``save_every`` seconds have passed since a save was last due.
+    eval mode after every epoch, lower is better. ``size(batch)`` counts examples or tokens, for the speed.
+    ``rates(name, progress)`` is what the learning rate is multiplied by for the parameter of that name, once that share
+    of the planned steps is behind us; a parameter with 0 stays as it is. A record says when ``save_every`` seconds have
+    passed since a save was last due.
 
     At every yield, and when it raises, ``state`` is consistent and can be saved. At the end the model holds the best
     weights (without ``validate``: the last). Raises Interrupted after the step during which ``signals`` noticed
     something, DivergedError when loss, gradient or validation is not finite, InputError when there are no batches.
     """
-    loop = _Loop(state, step, validate, signals, size=size, every=(report_every, save_every))
+    loop = _Loop(state, step, validate, signals, size=size, rates=rates, every=(report_every, save_every))
     if state.random is None:
         state.planned_steps = loop.plan(batches)
         seed_everything(state.settings.seed)
@@ -132,9 +135,12 @@ class _Loop:
         signals: Signals | None,
         *,
         size: Callable[[Any], int] | None,
+        rates: Callable[[str, float], float] | None,
         every: tuple[float, float],
     ) -> None:
         self.state, self.step, self.validate, self.signals, self.size = state, step, validate, signals, size
+        self.rates = rates or (lambda _name, _progress: 1.0)
+        self.measuring = False
         self.device = next(iter(state.parameters.values())).device
         count = sum(parameter.numel() for parameter in state.parameters.values())
         self.bf16 = devices.gains_by_bf16(self.device, state.settings.precision, count)
@@ -170,6 +176,7 @@ class _Loop:
     def _measure(self, batches: Callable[[int], Iterable[Batch]], seconds: float, steps: int) -> tuple[float, float]:
         """Seconds for a step, without the first, which warms up, and for one validation."""
         self.state.model.train()
+        self.measuring = True
         endless = chain.from_iterable(map(batches, repeat(0)))
         times = [time.perf_counter()]
         while not self._signalled():
@@ -178,6 +185,7 @@ class _Loop:
             total = times[-1] - times[0]
             if (len(times) > 4 and (total > seconds or len(times) > steps)) or total > 8 * seconds:
                 break
+        self.measuring = False
         timed = times[1:] if len(times) > 2 else times
         start = time.perf_counter()
         self._validation()
@@ -186,7 +194,10 @@ class _Loop:
     def train(self, group: list[Any]) -> None:
         """Take one optimizer step over the mean gradient of a group of batches."""
         state, settings = self.state, self.state.settings
-        parameters = list(state.parameters.values())
+        progress = 1.0 if self.measuring else state.step / state.planned_steps  # measured is what costs the most
+        factors = {name: self.rates(name, progress) for name in state.parameters}
+        for name, parameter in state.parameters.items():
+            parameter.requires_grad_(factors[name] > 0)
         total = torch.zeros((), device=self.device)
         for batch in group:
             with devices.autocast(self.device, bf16=self.bf16):
@@ -196,12 +207,12 @@ class _Loop:
             total += loss.detach() / len(group)
             state.tally["examples"] += self.size(batch) if self.size else 0
         limit = settings.clip_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), limit)
         loss_value, norm_value = torch.stack([total, norm.to(total)]).tolist()  # both at once: a GPU waits here
         rate = learning_rate(settings, state.step, state.planned_steps)
         if not (math.isfinite(loss_value) and math.isfinite(norm_value)):
             self._diverge("the gradient" if math.isfinite(loss_value) else "the loss", rate)
-        self._update(rate)
+        self._update({name: rate * factor for name, factor in factors.items()})
         state.step += 1
         state.position += len(group)
         for key, value in (("loss", loss_value), ("norm", norm_value), ("clipped", norm_value > limit), ("steps", 1)):
@@ -300,15 +311,18 @@ class _Loop:
         self.clock = now
         return self.state.seconds
 
-    def _update(self, rate: float) -> None:
+    def _update(self, rates: dict[str, float]) -> None:
         """Move the weights by AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), and their average after them.
 
         PyTorch's function, not its class: the class imports torch._dynamo, which takes a second.
         """
         state, settings = self.state, self.state.settings
         moving = [(name, value) for name, value in state.parameters.items() if value.grad is not None]
-        for decay in {settings.weight_decay, 0.0}:
-            part = [(n, v, v.grad) for n, v in moving if decay == (settings.weight_decay if _decays(n, v) else 0.0)]
+        groups: dict[tuple[float, float], list[tuple[str, torch.Tensor, torch.Tensor | None]]] = {}
+        for name, value in moving:
+            alike = (rates[name], settings.weight_decay if _decays(name, value) else 0.0)
+            groups.setdefault(alike, []).append((name, value, value.grad))
+        for (rate, decay), part in groups.items():
             with torch.no_grad():
                 adamw(
                     [value for _, value, _ in part],

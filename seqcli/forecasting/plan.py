@@ -83,8 +83,8 @@ def make(
 
     default = ForecastConfig()
     shape = ForecastConfig(
-        cell=flags["cell"],
-        layers=flags["layers"],
+        cell=flags.get("cell", default.cell),
+        layers=flags.get("layers", default.layers),
         hidden=flags.get("hidden", default.hidden),
         dropout=flags.get("dropout", default.dropout),
         members=members or (2 if quick else default.members),

@@ -52,6 +52,12 @@ def train_generator(
     no_mixture: Annotated[
         bool, typer.Option("--no-mixture", help="Save the network alone, without the n-grams beside it.")
     ] = False,
+    cache: Annotated[
+        int,
+        typer.Option(
+            "--cache", min=0, max=1 << 20, help="Units back that are likely to come again, as measured; 0: none."
+        ),
+    ] = 2000,
     order: Annotated[int, typer.Option("--order", min=1, max=16, help="Units of the longest n-gram.")] = 5,
     vocabulary_size: Annotated[
         int | None,
@@ -95,7 +101,14 @@ def train_generator(
     )
     text = out.follow(data.prepare(corpus, recipe, valid=valid or (), test=test or ()))
     plan = plans.make(
-        text, training.said(), bptt=bptt, tied=tie_weights, mixture=not no_mixture, order=order, sources=tuple(corpus)
+        text,
+        training.said(),
+        bptt=bptt,
+        tied=tie_weights,
+        mixture=not no_mixture,
+        remembered=cache,
+        order=order,
+        sources=tuple(corpus),
     )
     out.result(out.follow(train.train(text, place, plan)), str(training.out))
 

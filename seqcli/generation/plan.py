@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.errors import UsageError
-from seqcli.generation import ngram
+from seqcli.generation import cache, ngram
 from seqcli.generation.config import GeneratorConfig
 from seqcli.generation.data import Corpus
 
@@ -46,6 +46,7 @@ class Plan:
         bptt: steps of a chunk, through which gradients go back.
         order: of the n-gram model.
         mixture: whether the model that is saved mixes the network with the n-grams.
+        cache: units that its continuous cache remembers; 0: none.
         device: auto, cpu, cuda or mps.
         threads: of the processor.
         command: as the user typed it, for the record.
@@ -58,6 +59,7 @@ class Plan:
     bptt: int = BPTT
     order: int = ngram.ORDER
     mixture: bool = True
+    cache: int = cache.SIZE
     device: str = "auto"
     threads: int = 1
     command: str = ""
@@ -71,6 +73,7 @@ def make(
     bptt: int | None = None,
     tied: bool = True,
     mixture: bool = True,
+    remembered: int = cache.SIZE,
     order: int = ngram.ORDER,
     sources: tuple[str, ...] = (),
 ) -> Plan:
@@ -82,6 +85,7 @@ def make(
         bptt: steps of a chunk.
         tied: whether the output weights are the embedding.
         mixture: whether the model is to mix the network with n-grams.
+        remembered: units of its continuous cache; 0: none.
         order: of the n-grams.
         sources: what the corpus was read from, for the record.
 
@@ -130,6 +134,7 @@ def make(
         bptt=bptt or BPTT,
         order=order,
         mixture=mixture,
+        cache=remembered,
         device=flags.get("device", "auto"),
         threads=flags.get("threads", 1),
         command=flags.get("command", ""),

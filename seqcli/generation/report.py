@@ -23,6 +23,7 @@ UNSEEN_BITS: Final = 16
 
 COUNTED: Final = ("kneser-ney", "unigram", "uniform")
 MIXTURE: Final = "mixture"
+UNCACHED: Final = "mixture-no-cache"
 
 RECITED: Final = 20  # characters; two people seldom write the same twenty
 
@@ -147,7 +148,7 @@ def report(
 def _verdict(
     corpus: Corpus, judged: dict[str, Scored], figures: dict[str, float], network: str, part: str
 ) -> Iterator[str]:
-    order = [name for name in (MIXTURE, network, *COUNTED) if name in figures]
+    order = [name for name in (MIXTURE, UNCACHED, network, *COUNTED) if name in figures]
     yield f"Bits per character of {part}: {', '.join(f'{name} {figures[name]:.3f}' for name in order)}."
     for name in (MIXTURE, network):
         if name in judged and "kneser-ney" in judged:

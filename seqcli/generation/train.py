@@ -19,13 +19,13 @@ from seqcli.core import checkpoint, clock, files
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.core.equations import Array
 from seqcli.errors import DivergedError, Interrupted
-from seqcli.generation import ngram, report, sample
+from seqcli.generation import cache, ngram, report, sample
 from seqcli.generation.config import GeneratorConfig
 from seqcli.generation.data import Corpus
 from seqcli.generation.drawing import Request
 from seqcli.generation.loading import KIND, Model
 from seqcli.generation.mixing import mixed, weights
-from seqcli.generation.mixture import Mixture
+from seqcli.generation.mixture import CHUNK, Mixture
 from seqcli.generation.network import Network
 from seqcli.generation.ngram import KneserNey
 from seqcli.generation.plan import Plan
@@ -40,6 +40,7 @@ LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by
 COUNTED_UNITS: Final = 20_000_000  # of the training text for the n-grams; each takes about 100 bytes of memory
 VALID_UNITS: Final = 100_000  # that are looked at after every epoch
 WEIGHED_UNITS: Final = 1_000_000  # by which the weights of the mixture are chosen
+CACHED_UNITS: Final = 20_000  # by which the cache is chosen: at each, all that it remembers is looked at
 _TRAIN_UNITS: Final = 20_000  # that are scored again, to see whether they were learned by heart
 _SAMPLE: Final = Request(length=200, temperature=0.8, count=4)
 
@@ -107,9 +108,10 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
             raise
         trained = time.process_time() - began - counted
         yield Progress("measuring", state.step, state.planned_steps)
-        scores = _Scores(corpus, counts, fit.model, plan, counted=counted, trained=trained)
-        config = replace(plan.config, mixture=scores.weights if plan.mixture else ())
-        told = _report(corpus, config, counts, state.weights(), scores)
+        network = Network.from_tensors(plan.config, state.weights())
+        scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=trained)
+        config = scores.config(plan)
+        told = _report(corpus, config, scores)
         _save(out, corpus, plan, config=config, counts=counts, state=state, told=told)
         if state.stopped == "time":
             done = f"--max-minutes: the time was up after {state.step} of {state.planned_steps} planned steps"
@@ -218,11 +220,13 @@ class _Scores:
     """What the network, the n-grams and both together make of the validation and the test text."""
 
     def __init__(
-        self, corpus: Corpus, counts: KneserNey, model: LanguageModel, plan: Plan, *, counted: float, trained: float
+        self, corpus: Corpus, parts: Mixture, model: LanguageModel, plan: Plan, *, counted: float, trained: float
     ) -> None:
         from seqcli.generation.chunks import log_probabilities
 
-        self.weights: tuple[float, ...] = (0.5,) * counts.order
+        counts = parts.ngram
+        assert counts is not None
+        self.mixture = replace(parts, weights=(0.5,) * counts.order)
         self.scored: list[Scored] = []
         name = plan.config.cell
         for part in ("valid", "test"):
@@ -234,25 +238,58 @@ class _Scores:
             orders = counts.order_matched(tokens[1:])
             if part == "valid":
                 some = slice(WEIGHED_UNITS)
-                self.weights = weights(network[some], others[0].logs[some], orders[some], counts.order)
-            both = mixed(network, others[0].logs, orders, self.weights)
-            self.scored += [Scored(name, part, network, trained), *others]
+                chosen = weights(network[some], others[0].logs[some], orders[some], counts.order)
+                self.mixture = replace(self.mixture, weights=chosen)
+            both = mixed(network, others[0].logs, orders, self.mixture.weights)
+            if part == "valid" and plan.cache and plan.mixture:
+                self._choose_cache(both, tokens, plan.cache)
             if plan.mixture:
-                self.scored.insert(-len(others) - 1, Scored(report.MIXTURE, part, both, trained + counted))
+                self.scored += self._mixtures(part, both, tokens, trained + counted)
+            self.scored += [Scored(name, part, network, trained), *others]
+        if not plan.mixture:
+            self.mixture = self.mixture.only("network")
         again = log_probabilities(model, corpus.train[: _TRAIN_UNITS + 1]).mean(dtype=np.float64)
         self.train_bits = -float(again) / math.log(2) * _units_a_character(corpus, "train")
+
+    def config(self, plan: Plan) -> GeneratorConfig:
+        """The network's shape, with how it is mixed."""
+        chosen = self.mixture.cache or cache.Settings(0, 0.0, 0.0)
+        return replace(
+            plan.config,
+            mixture=self.mixture.weights,
+            cache_size=chosen.size,
+            cache_theta=chosen.theta,
+            cache_weight=chosen.weight,
+        )
+
+    def _choose_cache(self, logs: Floats, tokens: NDArray[np.int32], size: int) -> None:
+        """By the validation text; there is none if that is no likelier with one."""
+        network = self.mixture.network
+        assert network is not None
+        some = tokens[: CACHED_UNITS + 1]
+        hidden, _ = network.before(some[None], network.start())  # (1, t, h)
+        settings, _ = cache.choose(logs[: len(some) - 1], hidden[0, 1:], some[1:], size=size)
+        self.mixture = replace(self.mixture, cache=settings if settings.weight else None)
+
+    def _mixtures(self, part: str, both: Floats, tokens: NDArray[np.int32], seconds: float) -> Iterator[Scored]:
+        """All that the saved model knows, and the same without a cache where it has one."""
+        if self.mixture.cache is None:
+            yield Scored(report.MIXTURE, part, both, seconds)
+            return
+        reading, found = self.mixture.start(), []
+        for start in range(1, len(tokens), CHUNK):
+            scores, reading = self.mixture.scores(reading, tokens[None, start : start + CHUNK])
+            found.append(scores.mixture[0])
+        yield Scored(report.MIXTURE, part, np.concatenate(found), seconds)
+        yield Scored(report.UNCACHED, part, both, seconds)
 
 
 def _units_a_character(corpus: Corpus, part: str) -> float:
     return corpus.parts[part].tokens / max(1, corpus.parts[part].characters)
 
 
-def _report(
-    corpus: Corpus, config: GeneratorConfig, counts: KneserNey, tensors: dict[str, Array], scores: _Scores
-) -> Result:
-    network = Network.from_tensors(config, tensors)
-    mixture = Mixture(network, counts if config.mixture else None, config.mixture)
-    model = Model(Manifest(KIND, ""), config, corpus.units, mixture)
+def _report(corpus: Corpus, config: GeneratorConfig, scores: _Scores) -> Result:
+    model = Model(Manifest(KIND, ""), config, corpus.units, scores.mixture)
     samples = [str(row["text"]) for row in sample.texts(model, [""], _SAMPLE, sample.Tally())]
     return report.report(corpus, scores.scored, network=config.cell, train_bits=scores.train_bits, samples=samples)
 

@@ -19,7 +19,7 @@ from seqcli.generation.network import Ids
 from seqcli.results import Record
 
 AT_ONCE = 256  # texts that are written side by side; more would not be faster
-_CACHED = 1 << 24  # numbers in the caches of the texts that are written side by side
+_CACHED = 1 << 25  # numbers in the caches of the texts that are written side by side
 CANDIDATES = 5  # of each step, with ``steps``
 _EXAMPLES = 10  # unknown units that are shown
 
@@ -52,12 +52,8 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
         however it was drawn) and ``ended``: ``length``, ``stop``, or ``document`` where the model ended it.
     """
     mixture = model.mixture.only(request.part)
-    jobs = _jobs(model, mixture, prompts, request, tally)
-    at_once = AT_ONCE
-    if mixture.cache is not None:  # each text has states of its own to look back at
-        at_once = max(1, min(AT_ONCE, _CACHED // (mixture.cache.size * model.config.hidden)))
-    while some := list(itertools.islice(jobs, at_once)):
-        writing = _Writing(model, mixture, request, some)
+    for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model, mixture, request):
+        writing = _Writing(model, mixture, request, jobs)
         while writing.live:
             writing.step()
         for text in writing.texts:
@@ -131,6 +127,23 @@ def _jobs(
         reading = mixture.read(mixture.start(), ids)
         for _ in range(request.count):
             yield _Text(model, request, prompt, ids, next(number)), reading
+
+
+def _batches(
+    jobs: Iterable[tuple[_Text, Reading]], model: Model, mixture: Mixture, request: Request
+) -> Iterator[list[tuple[_Text, Reading]]]:
+    """As many texts as are written side by side; with a cache, each has states of its own to look back at."""
+    batch: list[tuple[_Text, Reading]] = []
+    longest = 0
+    for job in jobs:
+        batch.append(job)
+        if mixture.cache is not None:
+            longest = max(longest, min(mixture.cache.size, len(job[0].prompt) + request.length))
+        if len(batch) == AT_ONCE or len(batch) * longest * model.config.hidden >= _CACHED:
+            yield batch
+            batch, longest = [], 0
+    if batch:
+        yield batch
 
 
 class _Text:

@@ -51,7 +51,7 @@ def writer(trained: tuple[Path, Ran], tmp_path: Path) -> Path:
 
 def test_a_training_ends_with_a_record_for_the_model_and_for_each_baseline(trained: tuple[Path, Ran]) -> None:
     base, ran = trained
-    of_test = [row for row in ran.rows if row["part"] == "test"]
+    of_test = [row for row in ran.rows if row["part"] == "test" and row["model"] != "mixture-no-cache"]
     assert [row["model"] for row in of_test] == ["mixture", "lstm", "kneser-ney", "unigram", "uniform"]
     assert all(math.isfinite(row["bits_per_char"]) and row["bpc_open"] >= row["bits_per_char"] for row in of_test)
     assert {"seqcli.json", "config.json", "vocab.json", "model.safetensors", "ngram.safetensors", "README.md"} <= {

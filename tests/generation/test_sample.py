@@ -58,10 +58,13 @@ def test_a_text_does_not_depend_on_how_many_are_written_beside_it(any_model: Mod
     assert written(any_model, seed=3, count=7, length=30)[:2] == written(any_model, seed=3, count=2, length=30)
 
 
-def test_in_small_batches_the_texts_are_the_same(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = written(model, "私は", "猫", count=3, length=20)
+def test_in_small_batches_the_texts_are_the_same(any_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = written(any_model, "私は", "猫", count=3, length=20)
     monkeypatch.setattr(sample, "AT_ONCE", 2)
-    assert written(model, "私は", "猫", count=3, length=20) == whole
+    assert written(any_model, "私は", "猫", count=3, length=20) == whole
+    monkeypatch.setattr(sample, "AT_ONCE", 5)
+    monkeypatch.setattr(sample, "_CACHED", 1)
+    assert written(any_model, "私は", "猫", count=3, length=20) == whole
 
 
 def test_what_is_streamed_is_what_is_written(any_model: Model) -> None:

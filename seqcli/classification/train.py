@@ -272,12 +272,15 @@ def _card(out: Path, manifest: Manifest, config: ClassifierConfig, material: Mat
         for row in manifest.metrics
     ]
     texts = material.texts
+    donor = manifest.data.get("init_from")
+    begun = [f"- Started from the generator {donor}, whose units it reads: {config.unit}."] if donor else []
     return (
         "\n".join(
             [
                 f"# {out.resolve().name}: a classifier made by seqcli",
                 "",
                 f"- Network: {config.members} × {config.cell} of {config.hidden} units, reading a text {both}{spoken}.",
+                *begun,
                 f"- Labels: {listed}.",
                 f"- Texts: {len(texts['train'])} to learn from, {len(texts['valid'])} to choose by, "
                 f"{len(texts['test'])} to judge with.",

@@ -333,6 +333,39 @@ def test_the_learning_rate_follows_its_schedule(settings: FitSettings, expected:
 # --- time ------------------------------------------------------------------------------------------------------
 
 
+def cell_later(name: str, progress: float) -> float:
+    """The output layer from the beginning; the cell more slowly, and from the middle on."""
+    return 1.0 if name.startswith("out") else 0.5 if progress >= 0.5 else 0.0
+
+
+def test_each_parameter_has_its_own_rate_and_one_without_a_rate_stays() -> None:
+    settings = FitSettings(epochs=2, learning_rate=0.01, weight_decay=0.1, clip_norm=0, seed=3)
+    whole = Task(settings)
+    begun = {name: value.clone() for name, value in whole.state.parameters.items()}
+    moved: list[dict[str, float]] = []
+
+    def step(index: int, carried: Any) -> tuple[torch.Tensor, Any]:
+        moved.append({n: float((v - begun[n]).detach().abs().max()) for n, v in whole.state.parameters.items()})
+        return whole.step(index, carried)
+
+    for _ in fit(whole.state, whole.batches, step, rates=cell_later):
+        pass
+    assert all(row["cell.weight_hh_l0"] == 0 for row in moved[:6]) and moved[1]["out.weight"] > 0
+    assert moved[6]["cell.bias_hh_l0"] == pytest.approx(0.005, rel=1e-3)  # Adam's first step is as long as the rate
+    assert moved[1]["out.bias"] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_run_with_rates_of_its_own_is_interrupted_and_resumed_exactly(tmp_path: Path) -> None:
+    whole = Task(SETTINGS).run(rates=cell_later)
+    for at in (2, 5):  # before and after the cell begins to learn
+        stopped = Task(SETTINGS)
+        stopped.interrupt_at = at
+        with pytest.raises(Interrupted):
+            stopped.run(rates=cell_later)
+        stopped.state.save(tmp_path / "resume")
+        assert same_weights(Task(SETTINGS, tmp_path / "resume").run(rates=cell_later), whole)
+
+
 class Clock:
     """Time that passes only when a step or a validation says so."""
 

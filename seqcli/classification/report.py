@@ -161,10 +161,11 @@ def verdict(gold: Ints, ours: Answers, others: Sequence[Answers], classes: int) 
 
 
 def learning_curve(history: Sequence[Record], path: Path) -> None:
-    """Draws the training loss and what was measured on the validation part after each epoch.
+    """Draws the training loss and the error on the validation part after each epoch.
 
     Arguments:
-        history: a record an epoch, with ``train_loss`` and ``validation``, of ``member`` where several were trained.
+        history: a record an epoch, with ``train_loss`` and ``validation`` (1 − macro-F1), of ``member`` where several
+            were trained.
         path: ``.png`` or ``.svg``.
 
     Raises:
@@ -184,7 +185,7 @@ def learning_curve(history: Sequence[Record], path: Path) -> None:
             for row in [row for row in rows if row.get("best") and row.get(column) is not None][-1:]:
                 axis.plot(row["epoch"], row[column], "o", color=figures.RED, alpha=alpha)
     axes[0].set_title("loss on the training part", loc="left")
-    axes[1].set_title("on the validation part, lower is better; red: the epoch that was kept", loc="left")
+    axes[1].set_title("1 − macro-F1 on the validation part; red: the epoch that was kept", loc="left")
     axes[1].set_xlabel("epoch")
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -333,6 +333,18 @@ def test_what_nobody_can_learn_from_is_refused(quick: Run, tmp_path: Path, rows:
     assert not (tmp_path / "m").exists()
 
 
+def test_a_training_can_start_from_a_generator(writer: Path, topics: Path, quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 60)
+    train = ("train-classifier", "t.csv", "--members", 1, "--epochs", 1, "--threads", 1, "--out", "m", "--init-from")
+    assert quick(*train, writer).rows[0]["model"] == "lstm"
+    begun = json.loads((tmp_path / "m" / "seqcli.json").read_text())["data"]["init_from"]
+    assert begun == json.loads((writer / "seqcli.json").read_text())["id"]
+    assert quick("classify", "m", FOOD).rows[0]["predicted"]
+    assert "is a classifier, not a generator" in quick(*train, topics, "--overwrite", fails_with=4).stderr
+    refused = quick(*train, writer, "--overwrite", "--cell", "gru", fails_with=2).stderr
+    assert "--cell: gru, and the generator of --init-from has lstm" in refused
+
+
 def test_a_label_that_training_never_saw_is_refused(quick: Run, tmp_path: Path) -> None:
     posts(tmp_path / "t.csv", 60)
     (tmp_path / "test.csv").write_text("text,label\n猫,動物\n", encoding="utf-8")

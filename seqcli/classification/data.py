@@ -205,8 +205,10 @@ def partition(
         if not part:
             raise InputError((source or train).source, f"every text of the {name} part also stands in a later part")
     labels = tuple(sorted({example.label for example in learnt}))
-    for example in (*chosen, *judged):
-        _check_known(example, labels)
+    known = set(labels)
+    unknown = next((example for example in (*chosen, *judged) if example.label not in known), None)
+    if unknown is not None:
+        raise _unknown(unknown, labels)
     notes += _about_labels(learnt, chosen, judged)
     dropped = _merged([source.dropped for source in (train, valid, test) if source])
     return Partition(learnt, chosen, judged, labels, tuple(notes), dropped, _fingerprint(learnt, chosen, judged))
@@ -342,12 +344,11 @@ def _without(part: list[Example], judged: Sequence[Example], name: str, judge: s
     return kept
 
 
-def _check_known(example: Example, labels: Sequence[str]) -> None:
-    if example.label not in labels:
-        shown = ", ".join(labels[:_LISTED]) + ("" if len(labels) <= _LISTED else f" and {len(labels) - _LISTED} more")
-        close = nearest(example.label, labels)
-        hint = f"did you mean {close}?" if close else "add examples of it to the training data, or remove the row"
-        raise InputError(example.where, f"the label {example.label!r} is not among those of training: {shown}", hint)
+def _unknown(example: Example, labels: Sequence[str]) -> InputError:
+    shown = ", ".join(labels[:_LISTED]) + ("" if len(labels) <= _LISTED else f" and {len(labels) - _LISTED} more")
+    close = nearest(example.label, labels)
+    hint = f"did you mean {close}?" if close else "add examples of it to the training data, or remove the row"
+    return InputError(example.where, f"the label {example.label!r} is not among those of training: {shown}", hint)
 
 
 def _about_labels(train: Sequence[Example], valid: Sequence[Example], test: Sequence[Example]) -> list[str]:

@@ -196,6 +196,9 @@ class _Solver:
 
     def solve(self, strength: float) -> tuple[Floats, Floats]:
         """Weights ``(terms, classes)`` and bias ``(classes,)``."""
+        if not self._matrix.shape[1]:  # no two texts have a character in common: only the labels' shares are known
+            shares = np.bincount(self._gold, minlength=self._classes) / len(self._gold)
+            return np.zeros((0, self._classes), np.float32), np.log(shares).astype(np.float32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it has not converged to the last digit changes no prediction
             self._learner.set_params(C=strength).fit(self._matrix, self._gold)

@@ -146,6 +146,13 @@ def test_a_class_without_an_example_is_refused() -> None:
         LinearModel.fit(["猫", "犬"], None, [0, 2], 3)
 
 
+def test_texts_without_a_common_character_are_answered_by_the_shares_of_the_labels() -> None:
+    for kind in ("logistic", "svc"):
+        model = LinearModel.fit(["猫", "犬", "鳥", "魚"], [["猫"], ["犬"], ["鳥"], ["魚"]], [0, 0, 0, 1], 2, kind=kind)
+        assert np.exp(model.log_probabilities(["猫", ""], [["猫"], []])) == pytest.approx(np.array([[0.75, 0.25]] * 2))
+        assert LinearModel.load(model.tensors(), model.document()).scores(["猫"], [["猫"]]).shape == (1, 2)
+
+
 def test_long_texts_do_not_make_a_large_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "_FEWEST", 1)
     monkeypatch.setattr(linear, "_MOST", 8)

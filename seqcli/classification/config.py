@@ -57,12 +57,12 @@ class ClassifierConfig:
     members: int = 3
     vectors: Vectors = "ginza"
     vector_size: int = 300
-    projection: int = 128
-    word_size: int = 64
+    projection: int = 96
+    word_size: int = 32
     character_embedding: int = 32
-    character_size: int = 64
+    character_size: int = 32
     attention: int = 64
-    max_tokens: int = 256
+    max_tokens: int = 128
     max_characters: int = 12
     dropout: float = 0.5
     input_dropout: float = 0.3

@@ -41,6 +41,8 @@ class Fit:
         self.material, self.plan, self.number, self.device = material, plan, number, device
         self.folder = folder / f"member-{number}"
         self.settings = plan.member(number)
+        assert plan.batch_size is not None, "the plan is settled"
+        self.batch_size = plan.batch_size
         seed_everything(self.settings.seed)
         features = material.features
         prior = material.prior()
@@ -89,7 +91,7 @@ class Fit:
 
     def batches(self, epoch: int) -> list[Ints]:
         """The rows of each batch; texts of about one length together, in an order that hangs on the epoch alone."""
-        lengths, size = self.material.encoded["train"].lengths, self.plan.batch_size
+        lengths, size = self.material.encoded["train"].lengths, self.batch_size
         generator = np.random.default_rng([self.settings.seed, epoch])
         order = generator.permutation(len(lengths))
         found = []

@@ -27,7 +27,8 @@ class Material:
     """All that a training reads.
 
     Arguments:
-        config: the shape of the networks, with the sizes that hang on the data.
+        plan: how they are trained, with all that hangs on the data.
+        config: the shape of the networks.
         labels: by id.
         features: how texts become numbers.
         own: the vectors that are kept with the model; ``None``: they are ja_ginza's, or there are none.
@@ -38,6 +39,7 @@ class Material:
         fingerprint: of texts, labels and vectors.
     """
 
+    plan: Plan
     config: ClassifierConfig
     labels: tuple[str, ...]
     features: Features
@@ -76,6 +78,7 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
     splits = {}
     for part, rows in examples.items():
         splits[part] = yield from _split(tokenizer, rows, plan.config.max_tokens)
+    plan = plan.settled(len(examples["train"]), sum(map(len, splits["train"].texts)))
     words, characters = encoding.vocabulary(splits["train"], min_count=plan.min_count)
     source, table, own = _vectors(plan, splits["train"])
     config = replace(
@@ -92,6 +95,7 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
     texts = {part: [example.text for example in rows] for part, rows in examples.items()}
     ids = {label: number for number, label in enumerate(partition.labels)}
     return Material(
+        plan=plan,
         config=config,
         labels=partition.labels,
         features=features,

@@ -14,14 +14,18 @@ from seqcli.errors import UsageError
 if TYPE_CHECKING:
     from seqcli.core.training import FitSettings
 
-# Chosen on the development parts of livedoor's titles and of JCommonsenseMorality.
-EPOCHS: Final = 6
+# Chosen on the development parts of livedoor's titles and texts and of JCommonsenseMorality.
 LEARNING_RATE: Final = 3e-3
 CLIP_NORM: Final = 1.0
-BATCH_SIZE: Final = 64
 SMOOTHING: Final = 0.05
 MIN_COUNT: Final = 2
 VALIDATION_NOISE: Final = 0.02  # of the validation error: a schedule is not cut short for less
+
+# The more texts, the fewer epochs: six for 6,000 texts, five for 14,000, a dozen for some hundreds.
+_EPOCHS, _SHRINKING = 45.0, 0.23
+_FEWEST, _MOST = 3, 15
+_MEMBERS: Final = 3
+_READ: Final = 6_000_000  # tokens, over all epochs and members; of long texts fewer members are trained
 
 _SEEDS: Final = 1009  # members of one training have neighbouring seeds; trainings of neighbouring seeds share none
 
@@ -31,11 +35,13 @@ class Plan:
     """What is trained and how.
 
     Arguments:
-        config: the shape of the networks; sizes that hang on the data are filled in by ``train``.
+        config: the shape of the networks; what hangs on the data is filled in by ``settled``.
         fit: how one network is trained; its seed is that of the whole.
+        epochs: passes over the texts; ``None``: by their number.
+        members: networks that are averaged; ``None``: by the length of the texts.
+        batch_size: texts of a step; ``None``: by their number.
         vectors: ``ginza``, ``none``, or where a table of one's own is: a model folder of vectors or a file.
         fusion: whether a linear model has a say in the answer.
-        batch_size: texts of a step.
         smoothing: share of the probability that is spread over all labels in the target (Szegedy et al. 2016).
         balance: how much more an example of a rare label counts, by the inverse of its share to this power: 0 not at
             all, 1 so that all labels together count alike.
@@ -48,9 +54,11 @@ class Plan:
 
     config: ClassifierConfig
     fit: FitSettings
+    epochs: int | None = None
+    members: int | None = None
+    batch_size: int | None = None
     vectors: str | Path = "ginza"
     fusion: bool = True
-    batch_size: int = BATCH_SIZE
     smoothing: float = SMOOTHING
     balance: float = 0.0
     min_count: int = MIN_COUNT
@@ -58,6 +66,24 @@ class Plan:
     device: str = "auto"
     threads: int = 1
     command: str = ""
+
+    def settled(self, texts: int, tokens: int) -> Plan:
+        """The same with what hangs on the training part.
+
+        Arguments:
+            texts: how many there are.
+            tokens: that the networks read of them in an epoch.
+        """
+        epochs = self.epochs or min(_MOST, max(_FEWEST, round(_EPOCHS * max(1, texts) ** -_SHRINKING)))
+        members = self.members or min(_MEMBERS, max(1, _READ // max(1, tokens * epochs)))
+        return replace(
+            self,
+            config=replace(self.config, members=members),
+            fit=replace(self.fit, epochs=epochs),
+            epochs=epochs,
+            members=members,
+            batch_size=self.batch_size or (64 if texts >= 4_000 else 32 if texts >= 1_000 else 16),
+        )
 
     def member(self, number: int) -> FitSettings:
         """How one member is trained: with a seed of its own, and its part of the time."""
@@ -81,7 +107,7 @@ def make(
     Arguments:
         flags: what was said of ``--cell``, ``--hidden``, ``--epochs`` and the other flags that every training has.
         vectors: ``ginza``, ``none`` or a place; ``None``: the default.
-        members: networks that are averaged; ``None``: the default.
+        members: networks that are averaged; ``None``: by the length of the texts.
         fusion: whether a linear model has a say in the answer.
         balance: 0 to 1, how much more rare labels count.
         max_tokens: tokens of a text that the networks read; ``None``: the default.
@@ -104,7 +130,6 @@ def make(
         cell=flags.get("cell", default.cell),
         hidden=flags.get("hidden", default.hidden),
         layers=flags.get("layers", default.layers),
-        members=members or default.members,
         dropout=flags.get("dropout", default.dropout),
         max_tokens=max_tokens or default.max_tokens,
     )
@@ -113,7 +138,6 @@ def make(
         donor = _donor(init_from, flags, vectors)
         config = donor.config(config)
     fit = FitSettings(
-        epochs=flags.get("epochs", EPOCHS),
         steps=flags.get("steps"),
         max_minutes=flags.get("max_minutes"),
         learning_rate=flags.get("learning_rate", LEARNING_RATE),
@@ -123,8 +147,11 @@ def make(
         precision="float32",
         seed=flags.get("seed", 1),
     )
-    common = {name: flags[name] for name in ("device", "threads", "command", "batch_size") if name in flags}
-    return Plan(config, fit, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor, **common)
+    named = ("device", "threads", "command", "batch_size", "epochs")
+    common = {name: flags[name] for name in named if name in flags}
+    return Plan(
+        config, fit, members=members, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor, **common
+    )
 
 
 def _donor(path: Path, flags: Mapping[str, Any], vectors: str | Path | None) -> Donor:

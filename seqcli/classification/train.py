@@ -99,6 +99,7 @@ def train(partition: Partition, place: Place, plan: Plan) -> Generator[Progress,
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
         began = time.perf_counter()
         material = yield from prepare(partition, plan)
+        plan = material.plan
         linear = (yield from _linear(material, plan)) if plan.fusion else None
         try:
             trained = yield from _members(material, plan, ModelFolder(out).resume, resume=place.resume)

@@ -181,8 +181,18 @@ def test_a_training_that_diverges_keeps_its_last_good_weights(partition: Partiti
     assert all(np.isfinite(value).all() for value in read_tensors(tmp_path / "m" / "model.safetensors").values())
 
 
+def test_the_more_there_is_to_read_the_less_often_it_is_read() -> None:
+    default = plan.make({"seed": 1})
+    few, titles, articles = (default.settled(*sizes) for sizes in ((300, 5_000), (6_000, 100_000), (6_000, 750_000)))
+    assert few.fit.epochs > titles.fit.epochs >= 5
+    assert few.batch_size is not None and titles.batch_size is not None and few.batch_size < titles.batch_size
+    assert titles.config.members > articles.config.members >= 1
+    said = plan.make({"seed": 1, "epochs": 2, "batch_size": 7}, members=5).settled(6_000, 10**9)
+    assert (said.fit.epochs, said.batch_size, said.config.members) == (2, 7, 5)
+
+
 def test_the_time_is_shared_among_the_members() -> None:
-    how = tiny(max_minutes=6.0, members=3)
+    how = tiny(max_minutes=6.0, members=3).settled(100, 1000)
     assert [how.member(k).max_minutes for k in range(3)] == [2.0, 2.0, 2.0]
 
 

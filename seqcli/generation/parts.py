@@ -129,8 +129,8 @@ def digests(file: BinaryIO, spans: Spans, seed: int) -> list[bytes]:
 def divided(file: BinaryIO, spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans:
     """Takes a twentieth of the training text for each part that has none of its own.
 
-    Of a few documents, the end of each: first valid, then test, each from the beginning of a line. Of many, whole
-    documents, drawn by their text, so that two copies of one come into the same part.
+    Of many documents, whole ones, drawn by their text, so that two copies of one come into the same part. Of a few, or
+    where a few hold nearly all of the text, the end of each: first valid, then test, each from the beginning of a line.
 
     Arguments:
         file: the text.
@@ -138,23 +138,24 @@ def divided(file: BinaryIO, spans: Spans, names: Sequence[bytes], held: Sequence
         names: of each, as ``digests`` gives them.
         held: the parts that are wanted.
     """
-    training = np.flatnonzero(spans.parts == 0)
-    if len(training) >= _MANY:
-        return _drawn(spans, names, held)
+    drawn = _drawn(spans, names, held) if np.count_nonzero(spans.parts == 0) >= _MANY else None
+    if drawn is not None:
+        return drawn
     stretches = []
     for start, end, part in spans:
         stop = end
         for wanted in reversed([one for one in PARTS if one in held and part == 0]):
             place = _line_start(file, start, stop, stop - max(1, int(SHARE * (end - start))))
-            if place < stop:
-                stretches.append((place, stop, PARTS.index(wanted)))
+            if place <= start:  # nothing would be left
+                break
+            stretches.append((place, stop, PARTS.index(wanted)))
             stop = place
-        if start < stop:
-            stretches.append((start, stop, part))
+        stretches.append((start, stop, part))
     return Spans.of(sorted(stretches))
 
 
-def _drawn(spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans:
+def _drawn(spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans | None:
+    """Whole documents for each part; None where they are too large to give a part half of what it should have."""
     parts = spans.parts.copy()
     sizes = spans.ends - spans.starts
     rows = sorted(np.flatnonzero(parts == 0).tolist(), key=lambda row: (names[row], row))
@@ -168,6 +169,8 @@ def _drawn(spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans:
                 filled[part] += size
                 parts[group] = PARTS.index(part)
                 break
+    if any(2 * size < target for size in filled.values()):
+        return None
     return Spans(spans.starts, spans.ends, parts)
 
 

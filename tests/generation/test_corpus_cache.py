@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,25 @@ def test_of_many_texts_some_are_held_back_whole(tmp_path: Path) -> None:
     for part in ("valid", "test"):
         assert 0.03 < corpus.parts[part].characters / sum(one.characters for one in corpus.parts.values()) < 0.07
     assert text(prepared(table, seed=2), "test") != text(corpus, "test")
+
+
+@pytest.mark.parametrize("short", ["猫", "い", "a", "猫犬"])
+def test_texts_too_short_to_give_an_end_take_nothing_from_their_neighbours(tmp_path: Path, short: str) -> None:
+    rows = [short] * 3 + [NOVEL[:900]] + [short] * 3
+    table = write(tmp_path / "a.jsonl", "".join(json.dumps({"text": row}) + "\n" for row in rows))
+    corpus = prepared(table)
+    spans = sorted((start, end) for start, end, _ in corpus.spans)
+    assert all(start < end for start, end in spans)
+    assert all(end == start for (_, end), (start, _) in pairwise(spans))
+    assert sum(part.characters for part in corpus.parts.values()) == sum(map(len, rows))
+
+
+def test_two_novels_among_many_notes_give_their_ends(tmp_path: Path) -> None:
+    rows = [NOVEL.replace("猫", kind) for kind in "犬鳥"] + [f"覚え書き{number}" for number in range(18)]
+    table = write(tmp_path / "a.jsonl", "".join(json.dumps({"text": row}) + "\n" for row in rows))
+    corpus = prepared(table)
+    whole = sum(part.characters for part in corpus.parts.values())
+    assert all(0.03 < corpus.parts[part].characters / whole < 0.07 for part in ("valid", "test"))
 
 
 def test_copies_of_a_document_come_into_one_part(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from seqcli.core import bulk, checkpoint
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item, batches, items
 from seqcli.core.units import DOCUMENT, Units
-from seqcli.errors import InputError, ModelError
+from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation.loading import KIND, Model, load
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
 from seqcli.generation.network import Ids
@@ -49,7 +49,7 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
         request: how it is read; ``per_token`` names a file for the probability of each unit by ``part``.
 
     Raises:
-        UsageError: it asks for what only other kinds have.
+        UsageError: it asks for what only other kinds have, or to write over the text.
         InputError: there is no text in it.
     """
     request.refuse("generator", "per_class")
@@ -60,15 +60,20 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     with ExitStack() as stack:
         file = None
         if request.per_token is not None:
+            if request.per_token.exists() and Path(source).exists() and request.per_token.samefile(source):
+                raise UsageError("--per-token", "is the text itself", "name another file")
             file = stack.enter_context(request.per_token.open("w", encoding="utf-8", newline="\n"))
         reading = model.mixture.start()
         for ids, surfaces, characters, missing in _read(model.units, source, request, spelled=file is not None):
+            if not len(ids):  # spaces that are no unit
+                sums.characters += characters
+                continue
             scores, reading = model.mixture.scores(reading, ids[None])
             sums.add(scores, ids, characters, missing)
             if file is not None:
                 _write(file, _chosen(scores, request.part), ids, surfaces)
             yield Progress("reading", sums.characters, text=sums.told())
-    if not sums.characters:
+    if not any(stretch[1] for stretch in sums.stretches):
         raise InputError(source, "holds no text", "give a file with text in it")
     records = sums.records(round(time.process_time() - begin, 2))
     return Result(tuple(records), sentences=tuple(_sentences(records, sums)), warnings=model.warnings())
@@ -84,7 +89,7 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
 
     Returns:
-        Records of ``text``, or the columns of the table, with ``bits_per_char`` (None for an empty line),
+        Records of ``text``, or the columns of the table, with ``bits_per_char`` (None for a line without a unit),
         ``log_probability`` (natural, of the line without its end), and ``error`` where a row cannot be used. Where
         the table has a column of that name, ours is ``bits_per_char_1``.
     """
@@ -131,12 +136,12 @@ class _Reader:
     def measure(self, some: list[Item]) -> list[dict[str, float | None]]:
         """The figures of each text as a document of its own."""
         units, mixture = self.open()
-        likely = _of_lines(mixture, [units.encode(item.text) for item in some])
+        encoded: list[Ids] = [units.encode(item.text) for item in some]
         return [
             {"bits_per_char": -logs / math.log(2) / len(item.text), "log_probability": logs}
-            if item.text and item.error is None
+            if len(ids) and item.error is None
             else {"bits_per_char": None, "log_probability": None}
-            for item, logs in zip(some, likely, strict=True)
+            for item, ids, logs in zip(some, encoded, _of_lines(mixture, encoded), strict=True)
         ]
 
 

@@ -206,6 +206,26 @@ def test_a_text_of_nothing_is_refused(models: dict[str, Path], tmp_path: Path) -
         measured(models["char"], tmp_path, "")
 
 
+@pytest.mark.parametrize("tail", ["   ", "\n  \n   ", "\n"])
+def test_spaces_that_are_no_unit_cost_nothing(models: dict[str, Path], tmp_path: Path, tail: str) -> None:
+    text = "the cat eats fish"
+    plain, spaced = (measured(models["english"], tmp_path, one)["mixture"] for one in (text, text + tail))
+    assert spaced["characters"] == len(text + tail)
+    assert spaced["n"] == plain["n"] + tail.count("\n")
+    with pytest.raises(InputError, match="holds no text"):
+        measured(models["english"], tmp_path, "   ")
+    (tmp_path / "text.txt").write_text("   \nthe cat\n", encoding="utf-8")
+    blank, other = room.lines(models["english"], str(tmp_path / "text.txt"), Request())
+    assert blank["bits_per_char"] is None
+    assert other["bits_per_char"] > 0
+
+
+def test_the_text_that_is_measured_is_not_written_over(models: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is the text itself"):
+        measured(models["char"], tmp_path, TEXT, per_token=tmp_path / "text.txt")
+    assert (tmp_path / "text.txt").read_text(encoding="utf-8") == TEXT
+
+
 def test_what_only_a_classifier_has_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--per-class"):
         measured(models["char"], tmp_path, TEXT, per_class=True)

@@ -17,7 +17,7 @@ from seqcli.generation.model import LanguageModel
 
 Ids = NDArray[np.integer[Any]]
 
-MILD: Final = 0.2  # of the dropout rates is used at the beginning
+MILD: Final = 0.3  # of the dropout rates is used at the beginning
 
 _READ: Final = 512  # units of each row that are scored at once
 

@@ -22,7 +22,8 @@ from seqcli.errors import UsageError
 from seqcli.results import Progress, Record
 
 UNSURE = "unsure"
-BATCH = 256
+BATCH = 512
+_CHARACTERS = 100_000  # of a batch: what is in memory at once stays below a hundred megabytes
 LIVE = 1  # a batch of one row is how a user asks for each answer as soon as its text is there
 
 
@@ -120,7 +121,7 @@ def stream(
         UsageError: a threshold, and a model with a label ``unsure``.
     """
     chosen, source = _prepared(model, request, source)
-    for records in _answered(chosen, request, batches(source, request.batch_size), tally, workers):
+    for records in _answered(chosen, request, _batches(source, request), tally, workers):
         yield from records
 
 
@@ -153,7 +154,7 @@ def to_file(
     whole = None if job is None else {**job, "model": model.id, "request": repr(replace(request, plot=None))}
     with bulk.restartable(path, whole) as sink:
         lengths: list[int] = []  # of the batches that are under way
-        rest = _counted(batches(itertools.islice(source, sink.done, None), request.batch_size), lengths)
+        rest = _counted(_batches(itertools.islice(source, sink.done, None), request), lengths)
         if sink.done:
             yield Progress("classifying", sink.done, text=f"going on after {sink.done:,} rows", line=True)
         with contextlib.closing(_answered(chosen, request, rest, tally, workers)) as work:
@@ -220,6 +221,10 @@ def _ahead(source: Iterable[Item], characters: int) -> tuple[bool, Iterator[Item
         yield from waiting
 
     return total >= characters, again()
+
+
+def _batches(source: Iterable[Item], request: Request) -> Iterator[list[Item]]:
+    return batches(source, request.batch_size, _CHARACTERS)
 
 
 def _counted(source: Iterable[list[Item]], lengths: list[int]) -> Iterator[list[Item]]:

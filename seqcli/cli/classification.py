@@ -136,7 +136,7 @@ def classify(
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Rows answered together; 1 answers a live pipe line by line.")
-    ] = 256,
+    ] = 512,
     workers: options.Workers = 1,
     output: Annotated[
         Path | None,

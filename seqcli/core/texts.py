@@ -96,14 +96,14 @@ def _table(source: str, kind: str | None, column: str, encoding: str, on_error: 
         yield Item(text, row.values, error)
 
 
-def batches(source: Iterable[Item], rows: int = _ROWS) -> Iterator[list[Item]]:
-    """Items together, at most ``rows`` and so many that a batch stays small whatever the texts are."""
+def batches(source: Iterable[Item], rows: int = _ROWS, characters: int = _CHARACTERS) -> Iterator[list[Item]]:
+    """Items together, at most ``rows``, and no more of them once they have so many characters in all."""
     batch: list[Item] = []
     size = 0
     for item in source:
         batch.append(item)
         size += len(item.text)
-        if len(batch) == rows or size >= _CHARACTERS:
+        if len(batch) == rows or size >= characters:
             yield batch
             batch, size = [], 0
     if batch:

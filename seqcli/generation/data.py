@@ -160,8 +160,9 @@ def prepare(
 ) -> Generator[Progress, None, Corpus]:
     """The corpus in some files as ids, read into the cache if it is not there.
 
-    Without files of their own, valid and test take a twentieth of the training text each: of fewer than 20 documents
-    their ends, otherwise whole documents. Documents that stand in two parts stay in the later one only.
+    Without files of their own, valid and test take a twentieth of the training text each: whole documents, or the ends
+    of all, where there are fewer than 20 or a few are nearly all of the text. Documents that stand in two parts stay in
+    the later one only.
 
     Arguments:
         sources: files, folders, or ``-``: texts, tables with a column of texts, archives of texts.
@@ -206,8 +207,10 @@ def _written(folder: Path, given: Sequence[Sources], recipe: Recipe) -> Generato
         spans, names = spans.without(dropped), [name for name, drop in zip(names, dropped, strict=True) if not drop]
         for part, own in zip(PARTS, given, strict=True):
             if own.given and not spans.of_part(part):
-                what = "all of its text also stands in a later part" if dropped.any() else "holds no text"
-                raise InputError(_named(own), what, "train, valid and test need texts of their own")
+                if dropped.any():
+                    what = "all of its text also stands in a later part"
+                    raise InputError(_named(own), what, "train, valid and test need texts of their own")
+                raise InputError(_named(own), "holds no text", "give files with text in them")
         spans = divided(file, spans, names, [part for part, own in zip(PARTS, given, strict=True) if not own.given])
         if missing := next((part for part in PARTS if not spans.of_part(part)), None):
             size = file.seek(0, io.SEEK_END)

@@ -165,6 +165,9 @@ def compared(model: Scored, other: Scored, characters: int) -> str:
     """
     low, high = interval(model.logs, other.logs, characters)
     gain = (other.bits() - model.bits()) / max(characters, 1)
+    if math.isnan(low):
+        needs = f"needs {abs(gain):.3f} bits per character {'less' if gain > 0 else 'more'} than {other.model}"
+        return f"{model.model} {needs}, of too short a text to say more."
     if low > 0 or high < 0:
         word, between = ("better", (low, high)) if gain > 0 else ("worse", (-high, -low))
         size = f"{abs(gain):.3f} bits per character (95 % interval {between[0]:.3f} to {between[1]:.3f})"

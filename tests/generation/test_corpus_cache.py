@@ -345,8 +345,9 @@ def test_standard_input_is_read_once_and_named_as_such(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("content", ["", " \n\u3000\n", "\ufeff"])
 def test_an_empty_corpus_is_refused(tmp_path: Path, content: str) -> None:
-    with pytest.raises(InputError, match="holds no text"):
+    with pytest.raises(InputError, match="holds no text") as empty:
         prepared(write(tmp_path / "a.txt", content))
+    assert empty.value.hint == "give files with text in them"
     with pytest.raises(InputError, match=r"b\.txt: holds no text"):
         prepared(write(tmp_path / "a.txt", NOVEL), valid=[write(tmp_path / "b.txt", content)])
 

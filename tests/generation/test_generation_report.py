@@ -87,6 +87,12 @@ def test_the_interval_holds_the_difference_and_narrows_with_more_text() -> None:
     assert all(math.isnan(end) for end in interval(gain[:30], np.zeros(30), 30))
 
 
+def test_of_a_text_too_short_to_judge_no_interval_is_told() -> None:
+    few = np.full(30, -1.0)
+    said = compared(Scored("lstm", "test", few), Scored("kneser-ney", "test", few - 1), 30)
+    assert said == "lstm needs 1.443 bits per character less than kneser-ney, of too short a text to say more."
+
+
 def test_words_are_charged_by_their_characters() -> None:
     # Each word has five characters: a bit for a word is a fifth of one for a character.
     low, high = interval(np.full(400, math.log(2)), np.zeros(400), 2000)

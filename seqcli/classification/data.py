@@ -15,7 +15,7 @@ from seqcli.core import rows
 from seqcli.core.lines import BadLineError, Lines, nearest
 from seqcli.corpora import folder
 from seqcli.corpora.splits import folded, split
-from seqcli.errors import InputError
+from seqcli.errors import InputError, UsageError
 
 SHARES: Final = (0.1, 0.1)
 """Shares of the examples that are held out for validation and for the test, where no file is given for them."""
@@ -118,7 +118,7 @@ def read(
         InputError: no such file, no such column (the nearest is named), or nothing that can be used.
         UsageError: the format cannot be told, or there is no such encoding.
     """
-    collected = _Collected(str(source))
+    collected = _Collected()
     columns: tuple[str, ...] = ()
     if input_format is None and _is_folder(source):
         _from_folder(Path(source), text_column, encoding, collected)
@@ -154,8 +154,11 @@ def prepare(
 
     Raises:
         InputError: as ``read`` and ``partition``.
-        UsageError: as ``read``.
+        UsageError: as ``read``, or standard input is named twice.
     """
+    if [str(source) for source in (train, valid, test)].count("-") > 1:
+        what = "standard input can be only one of the training, validation and test texts"
+        raise UsageError("-", what, "give files for the others")
 
     def one(source: str | Path) -> Examples:
         return read(
@@ -192,12 +195,11 @@ def partition(
             too few examples to hold any out.
     """
     _check_labels(train)
-    parts = {"train": train.examples, "valid": valid and valid.examples, "test": test and test.examples}
-    if valid is None or test is None:
-        parts |= _held_out(train, (0.0 if valid else shares[0], 0.0 if test else shares[1]), seed) | {
-            name: given.examples for name, given in (("valid", valid), ("test", test)) if given
-        }
-    learnt, chosen, judged = (parts[name] or [] for name in ("train", "valid", "test"))
+    given = {name: source.examples for name, source in (("valid", valid), ("test", test)) if source}
+    parts = {"train": train.examples, **given}
+    if len(given) < 2:
+        parts = _held_out(train, (0.0 if valid else shares[0], 0.0 if test else shares[1]), seed) | given
+    learnt, chosen, judged = parts["train"], parts["valid"], parts["test"]
     notes: list[str] = []
     chosen = _without(chosen, judged, "validation", "test", notes)
     learnt = _without(learnt, [*chosen, *judged], "training", "validation or test", notes)
@@ -209,7 +211,7 @@ def partition(
     unknown = next((example for example in (*chosen, *judged) if example.label not in known), None)
     if unknown is not None:
         raise _unknown(unknown, labels)
-    notes += _about_labels(learnt, chosen, judged)
+    notes += [*_about_two_labels(learnt), *_about_labels(learnt, chosen, judged)]
     dropped = _merged([source.dropped for source in (train, valid, test) if source])
     return Partition(learnt, chosen, judged, labels, tuple(notes), dropped, _fingerprint(learnt, chosen, judged))
 
@@ -217,8 +219,7 @@ def partition(
 class _Collected:
     """Examples and dropped rows of one source, as they come."""
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self) -> None:
         self.examples: list[Example] = []
         self.dropped: dict[str, Dropped] = {}
 
@@ -274,10 +275,10 @@ def _readable(lines: Lines, collected: _Collected) -> Iterator[str]:
 
 
 def _from_folder(path: Path, text_column: str, encoding: str, collected: _Collected) -> None:
-    found = folder.records(path, encoding=encoding)
-    for warning in found.warnings:
-        collected.drop("not readable", warning)
-    for record in found.records:
+    records, left_out = folder.load(path, encoding=encoding)
+    for deviation in left_out:
+        collected.drop("not readable", deviation)
+    for record in records:
         title, text = record["title"] or "", record["text"]
         whole = title if text_column == "title" else f"{title}\n{text}".strip()
         collected.add(Example(whole, str(record["label"]), None, f"{path}: {record['id']}"))
@@ -349,6 +350,24 @@ def _unknown(example: Example, labels: Sequence[str]) -> InputError:
     close = nearest(example.label, labels)
     hint = f"did you mean {close}?" if close else "add examples of it to the training data, or remove the row"
     return InputError(example.where, f"the label {example.label!r} is not among those of training: {shown}", hint)
+
+
+def _about_two_labels(train: Sequence[Example]) -> list[str]:
+    """Texts that stand under several labels: nobody could learn which is right."""
+    first: dict[str, Example] = {}
+    pairs = []
+    for example in train:
+        known = first.setdefault(folded(example.text), example)
+        if known.label != example.label:
+            pairs.append((known, example))
+    if not pairs:
+        return []
+    (one, other), count = pairs[0], len(pairs)
+    those = "1 row has" if count == 1 else f"{count:,} rows have"
+    return [
+        f"{those} the text of an earlier training row and another label "
+        f"(the first: {one.where} is {one.label}, {other.where} is {other.label})"
+    ]
 
 
 def _about_labels(train: Sequence[Example], valid: Sequence[Example], test: Sequence[Example]) -> list[str]:

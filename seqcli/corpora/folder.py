@@ -33,6 +33,24 @@ def records(path: Path, *, split: bool = False, seed: int = 0, encoding: str = "
     Raises:
         InputError: nothing there, or no file in a folder can be read.
     """
+    rows, deviations = load(path, encoding=encoding)
+    counts = Counter(str(row["label"]) for row in rows)
+    labels = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items()))
+    sentences = [f"{len(rows):,} texts in {len(counts):,} labels: {labels}"]
+    warnings = told(deviations, "files that are left out")
+    if split:
+        more, doubts = divide(rows, "label", "id", seed)
+        sentences += more
+        warnings += doubts
+    return Result(tuple(rows), sentences=tuple(sentences), warnings=tuple(warnings))
+
+
+def load(path: Path, *, encoding: str = "auto") -> tuple[list[dict[str, Any]], list[str]]:
+    """The same rows, and a sentence about each file that is left out.
+
+    Raises:
+        InputError: nothing there, or no file in a folder can be read.
+    """
     files = [file for file in members(path, _is_visible) if not _ABOUT.fullmatch(PurePosixPath(file.name).name)]
     depth = _depth([PurePosixPath(file.name).parts for file in files])
     rows: list[dict[str, Any]] = []
@@ -56,15 +74,7 @@ def records(path: Path, *, split: bool = False, seed: int = 0, encoding: str = "
         what = deviations[0] if deviations else "holds no files"
         raise InputError(str(path), f"no text in a label's folder: {what}", "it needs a folder for each label")
     _make_unique(rows)
-    counts = Counter(str(row["label"]) for row in rows)
-    labels = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items()))
-    sentences = [f"{len(rows):,} texts in {len(counts):,} labels: {labels}"]
-    warnings = told(deviations, "files that are left out")
-    if split:
-        more, doubts = divide(rows, "label", "id", seed)
-        sentences += more
-        warnings += doubts
-    return Result(tuple(rows), sentences=tuple(sentences), warnings=tuple(warnings))
+    return rows, deviations
 
 
 def _is_visible(name: str) -> bool:

@@ -98,6 +98,17 @@ def test_a_folder_and_its_archive_give_a_label_a_folder(tmp_path: Path) -> None:
         assert all(example.where.startswith(f"{source}: ") for example in found.examples)
 
 
+def test_every_file_of_a_folder_that_is_left_out_is_counted(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        saved(tmp_path / label / "full.txt", f"{label}の文")
+        for number in range(4):
+            saved(tmp_path / label / f"{number}.txt", " ")
+    found = data.read(tmp_path)
+    assert len(found.examples) == 2
+    assert found.dropped == {"not readable": (8, "a/0.txt: is empty")}
+
+
 def test_of_a_news_article_the_text_is_title_and_body_or_the_title_alone(tmp_path: Path) -> None:
     for label in ("sports", "movie"):
         (tmp_path / label).mkdir()
@@ -298,6 +309,21 @@ def test_a_label_that_a_part_has_not_is_told() -> None:
         "no example of rare in the validation part",
         "no example of rare in the test part",
     )
+
+
+def test_a_text_with_two_labels_is_told() -> None:
+    train = made({"a": 30, "b": 30})
+    again = [train.examples[0]._replace(label="b", where="again"), train.examples[1]._replace(where="again too")]
+    test, valid = (Examples(name, [Example(f"{name}の文", "a", None, name)]) for name in "tv")
+    parts = data.partition(Examples("made", [*train.examples, *again]), valid, test)
+    assert parts.notes[0] == (
+        "1 row has the text of an earlier training row and another label (the first: made: a 0 is a, again is b)"
+    )
+
+
+def test_standard_input_is_only_one_of_the_parts() -> None:
+    with pytest.raises(UsageError, match="only one of the training, validation and test texts"):
+        data.prepare("-", test="-", input_format="csv")
 
 
 def test_a_part_that_is_all_duplicates_is_an_error() -> None:

@@ -57,10 +57,10 @@ class ClassifierConfig:
     members: int = 3
     vectors: Vectors = "ginza"
     vector_size: int = 300
-    projection: int = 96
-    word_size: int = 32
+    projection: int = 128
+    word_size: int = 64
     character_embedding: int = 32
-    character_size: int = 32
+    character_size: int = 64
     attention: int = 64
     max_tokens: int = 128
     max_characters: int = 12

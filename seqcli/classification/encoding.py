@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.classification.config import PADDING, UNKNOWN, UNKNOWN_CHARACTER, ClassifierConfig
+from seqcli.core import user_dictionary
 from seqcli.core.tokens import Token, Tokenizer
 
 Ints = NDArray[np.int64]
@@ -164,6 +166,7 @@ class Features:
         characters: the character of each id; the first two are padding and the unknown one.
         source: where frozen vectors are found: something with ``row(key) -> int | None``; ``None``: nowhere.
         table: the vectors of those rows.
+        dictionary: the user dictionary of the tokenizer, where the config names one.
     """
 
     def __init__(
@@ -173,9 +176,11 @@ class Features:
         characters: Sequence[str],
         source: Source | None = None,
         table: Table | None = None,
+        *,
+        dictionary: Path | None = None,
     ) -> None:
         self.config, self.words, self.characters, self.source, self.table = config, words, characters, source, table
-        self.tokenizer = Tokenizer.from_recipe(config.tokenizer)
+        self.tokenizer = Tokenizer.from_recipe(config.tokenizer, dictionary)
         self._word_ids = {word: number for number, word in enumerate(words)}
         self._character_ids = {character: number for number, character in enumerate(characters)}
         self._known: dict[Kind, tuple[int, int, tuple[int, ...]]] = {}
@@ -207,8 +212,9 @@ class Features:
         return {"vocab.json": list(self.words), "characters.json": list(self.characters)}
 
     def blobs(self) -> dict[str, bytes]:
-        """Its files that are not JSON."""
-        return {}
+        """Its files that are not JSON: the user dictionary, if there is one."""
+        dictionary = self.tokenizer.user_dictionary
+        return {} if dictionary is None else user_dictionary.kept(dictionary)
 
     def _look_up(self, kind: Kind) -> tuple[int, int, tuple[int, ...]]:
         known = self._known.get(kind)

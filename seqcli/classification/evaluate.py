@@ -44,7 +44,8 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     """
     request.refuse("classifier", "per_line", "per_token")
     handle = Handle.of(path)
-    labels = handle.open().labels
+    model = handle.open()
+    labels = model.labels
     examples = data.read(
         source,
         text_column=request.text_column,
@@ -59,7 +60,8 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     seconds = time.perf_counter() - begin
     record = _record(gold, logs, len(labels)) | {"seconds": round(seconds, 3)}
     records = _per_class(gold, logs.argmax(axis=1), labels) if request.per_class else [record]
-    return Result(tuple(records), sentences=tuple(_sentences(record, gold, labels, examples)))
+    sentences = tuple(_sentences(record, gold, labels, examples))
+    return Result(tuple(records), sentences=sentences, warnings=model.warnings())
 
 
 def _gold(examples: Examples, labels: Sequence[str]) -> Ints:

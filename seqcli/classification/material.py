@@ -73,7 +73,7 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
         InputError: no such file of vectors.
         ModelError: the folder of vectors is damaged.
     """
-    tokenizer = Tokenizer()
+    tokenizer = plan.tokenizer
     examples = dict(zip(PARTS, (partition.train, partition.valid, partition.test), strict=True))
     splits = {}
     for part, rows in examples.items():
@@ -88,9 +88,9 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
         vector_size=0 if table is None else int(table.matrix.shape[1]),
     )
     features = (
-        Features(config, words, characters, source, table)
+        Features(config, words, characters, source, table, dictionary=tokenizer.user_dictionary)
         if plan.donor is None
-        else UnitFeatures(config, plan.donor.units)
+        else UnitFeatures(config, plan.donor.units, tokenizer.user_dictionary)
     )
     texts = {part: [example.text for example in rows] for part, rows in examples.items()}
     ids = {label: number for number, label in enumerate(partition.labels)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from seqcli.classification.config import ClassifierConfig
 from seqcli.classification.pretrained import Donor
+from seqcli.core.tokens import Tokenizer
 from seqcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Plan:
             all, 1 so that all labels together count alike.
         min_count: how often a word must stand in the training texts to get a vector of its own.
         donor: the generator that the networks start from; ``None``: they start from chance.
+        tokenizer: how texts are split.
         device: auto, cpu, cuda or mps.
         threads: of the processor. One by default: a seed then gives the same weights on any machine of a kind.
         command: as the user typed it, for the record.
@@ -63,6 +65,7 @@ class Plan:
     balance: float = 0.0
     min_count: int = MIN_COUNT
     donor: Donor | None = None
+    tokenizer: Tokenizer = field(default_factory=Tokenizer)
     device: str = "auto"
     threads: int = 1
     command: str = ""
@@ -101,6 +104,7 @@ def make(
     balance: float = 0.0,
     max_tokens: int | None = None,
     init_from: Path | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Plan:
     """The defaults that were chosen for the task, with what the user said instead.
 
@@ -112,6 +116,7 @@ def make(
         balance: 0 to 1, how much more rare labels count.
         max_tokens: tokens of a text that the networks read; ``None``: the default.
         init_from: the folder of a generator to start from, which settles the shape and what is read.
+        tokenizer: how texts are split; ``None``: as GiNZA does.
 
     Raises:
         UsageError: a value is out of range, or does not go with the generator.
@@ -150,8 +155,9 @@ def make(
     named = ("device", "threads", "command", "batch_size", "epochs")
     common = {name: flags[name] for name in named if name in flags}
     return Plan(
-        config, fit, members=members, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor, **common
-    )
+        config, fit, members=members, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor,
+        tokenizer=tokenizer or Tokenizer(), **common,
+    )  # fmt: skip
 
 
 def _donor(path: Path, flags: Mapping[str, Any], vectors: str | Path | None) -> Donor:

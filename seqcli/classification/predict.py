@@ -20,7 +20,7 @@ from seqcli.classification.network import Network
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
 from seqcli.core.safe_formats import read_json
-from seqcli.core.tokens import Token
+from seqcli.core.tokens import Token, version_drift
 from seqcli.errors import ModelError
 
 Floats = NDArray[np.floating[Any]]
@@ -76,6 +76,10 @@ class Model:
     features: Features
     tensors: dict[str, NDArray[np.float32]]
     linear: LinearModel | None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is installed here in another version than where the model was trained, and may split words otherwise."""
+        return version_drift(self.config.tokenizer)
 
     def probabilities(self, texts: Sequence[str], *, backend: Backend = "numpy") -> Floats:
         """Of each label, ``(texts, labels)``; of a text without tokens, how frequent the labels were in training.

@@ -94,7 +94,12 @@ def baselines(partition: Partition, *, seed: int = 0) -> Generator[Progress, Non
 
 
 def report(
-    partition: Partition, ours: Answers, others: Sequence[Answers], words: Callable[[str], Sequence[str]]
+    partition: Partition,
+    ours: Answers,
+    others: Sequence[Answers],
+    words: Callable[[str], Sequence[str]],
+    *,
+    require_skill: bool = False,
 ) -> Result:
     """One record for the model and one for each baseline, and what they mean.
 
@@ -103,23 +108,26 @@ def report(
         ours: the model that is judged.
         others: the baselines, at least one.
         words: gives the tokens of a text as the model reads them.
+        require_skill: the result carries a gate, unless the model is significantly better than the best baseline.
     """
     ids = {label: number for number, label in enumerate(partition.labels)}
     gold = _gold(partition.test, ids)
     records = [record(answers, gold, len(ids)) for answers in (ours, *others)]
+    better, said = verdict(gold, ours, others, len(ids))
     sentences = [
         *_parts(partition),
         *_tokenized(partition.train, words),
         *_per_class(gold, ours, partition.labels),
         *_confusions(gold, ours, partition),
         *_calibration(records[0]),
-        verdict(gold, ours, others, len(ids)),
+        said,
     ]
     return Result(
         records=tuple(records),
         table=tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records),
         sentences=tuple(sentences),
         warnings=tuple(_warnings(partition)),
+        gate=f"--require-skill: {said}" if require_skill and not better else None,
     )
 
 
@@ -142,8 +150,8 @@ def record(answers: Answers, gold: Ints, classes: int) -> dict[str, Any]:
     }
 
 
-def verdict(gold: Ints, ours: Answers, others: Sequence[Answers], classes: int) -> str:
-    """Whether the model is better than the best baseline, and whether that may be chance, in one sentence."""
+def verdict(gold: Ints, ours: Answers, others: Sequence[Answers], classes: int) -> tuple[bool, str]:
+    """Whether the model is significantly better than the best baseline, and what to say of it, in one sentence."""
     best = max(others, key=lambda other: metrics.macro_f1(gold, other.predicted, classes))
     found = metrics.paired_bootstrap(gold, ours.predicted, best.predicted, classes)
     if found.low > 0:
@@ -154,7 +162,7 @@ def verdict(gold: Ints, ours: Answers, others: Sequence[Answers], classes: int) 
         how = "is not shown to be better than" if found.value > 0 else "is not better than"
     chance = "" if found.low > 0 or found.high < 0 else ", which may be chance"
     scores = [metrics.macro_f1(gold, one.predicted, classes) for one in (ours, best)]
-    return (
+    return found.low > 0, (
         f"{ours.model} {how} the best baseline, {best.model}: macro-F1 {scores[0]:.4f} against {scores[1]:.4f}, "
         f"a difference of {found.value:+.4f} (95 %: {found.low:+.4f} to {found.high:+.4f}, paired bootstrap){chance}."
     )

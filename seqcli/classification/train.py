@@ -74,7 +74,9 @@ class Trained:
     late: tuple[str, ...]
 
 
-def train(partition: Partition, place: Place, plan: Plan) -> Generator[Progress, None, Result]:
+def train(
+    partition: Partition, place: Place, plan: Plan, *, require_skill: bool = False
+) -> Generator[Progress, None, Result]:
     """Trains a classifier and writes its folder; yields signs of life, returns the report.
 
     The networks and the linear model learn from the training part. The validation part chooses the epoch of each
@@ -85,6 +87,7 @@ def train(partition: Partition, place: Place, plan: Plan) -> Generator[Progress,
         partition: the labelled texts, from ``data.partition``.
         place: where the model goes.
         plan: what is trained, and how; from ``plan.make``.
+        require_skill: fail, after everything was saved, unless the model is significantly better than every baseline.
 
     Raises:
         ModelError: the place holds something, or there is nothing to resume.
@@ -117,7 +120,7 @@ def train(partition: Partition, place: Place, plan: Plan) -> Generator[Progress,
         seconds = time.perf_counter() - began
         others = yield from report.baselines(partition, seed=plan.fit.seed)
         ours = report.Answers.of(config.cell, answers, seconds)
-        told = report.report(partition, ours, others, material.words)
+        told = report.report(partition, ours, others, material.words, require_skill=require_skill)
         told = replace(told, warnings=(*told.warnings, *trained.late))
         if linear is not None:
             said = f"In the answer the networks weigh {1 - weight:.2f} and the linear model {weight:.2f}"

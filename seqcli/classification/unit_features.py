@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ class UnitFeatures(Features):
     Arguments:
         config: of the classifier.
         units: of the generator.
+        dictionary: as of ``Features``.
     """
 
-    def __init__(self, config: ClassifierConfig, units: Units) -> None:
-        super().__init__(config, units.vocab, ())
+    def __init__(self, config: ClassifierConfig, units: Units, dictionary: Path | None = None) -> None:
+        super().__init__(config, units.vocab, (), dictionary=dictionary)
         self.units = units
 
     def read(self, texts: Sequence[str], split: Split) -> Encoded:  # noqa: ARG002 - Features needs the tokens
@@ -52,8 +54,8 @@ class UnitFeatures(Features):
         return self.units.documents()
 
     def blobs(self) -> dict[str, bytes]:
-        """The model of sentencepiece, where the units are subwords."""
-        return self.units.blobs()
+        """The model of sentencepiece, where the units are subwords, and the user dictionary."""
+        return {**self.units.blobs(), **super().blobs()}
 
     def _ids(self, text: str) -> list[int]:
         if not text.strip():

@@ -13,7 +13,7 @@ import numpy as np
 from seqcli.classification.config import ClassifierConfig
 from seqcli.classification.encoding import Features, Floats, Source, Table
 from seqcli.classification.unit_features import UnitFeatures
-from seqcli.core import checkpoint
+from seqcli.core import checkpoint, user_dictionary
 from seqcli.core.units import Units
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.word_vectors import open_vectors
@@ -109,21 +109,22 @@ def features(
         digests: of its manifest.
 
     Raises:
-        ModelError: its own vectors are missing or damaged.
+        ModelError: its own vectors or its user dictionary are missing or damaged.
         MachineError: it reads with ja_ginza's, and that is not installed.
     """
+    dictionary = user_dictionary.of_folder(folder)
     if config.unit != "token":
-        return UnitFeatures(config, Units.from_folder(folder, digests))
+        return UnitFeatures(config, Units.from_folder(folder, digests), dictionary)
     if config.vectors == "none":
-        return Features(config, words, characters)
+        return Features(config, words, characters, dictionary=dictionary)
     if config.vectors == "ginza":
         source, table = ginza()
         if table.matrix.shape[1] != config.vector_size:
             what = f"was trained with vectors of {config.vector_size} numbers; those of ja_ginza here have others"
             raise ModelError(str(folder), what, "install the ja_ginza that it was trained with, or train it again")
-        return Features(config, words, characters, source, table)
+        return Features(config, words, characters, source, table, dictionary=dictionary)
     own = Own.load(folder, digests, config.vector_size)
-    return Features(config, words, characters, own.source(), own.table())
+    return Features(config, words, characters, own.source(), own.table(), dictionary=dictionary)
 
 
 def _table(matrix: Floats, mean: Floats, lengths: Floats) -> Table:

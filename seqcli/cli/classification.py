@@ -22,6 +22,7 @@ GROUP = "Classify texts"
 def train_classifier(
     out: Output,
     training: options.Training,
+    splitting: options.Splitting,
     texts: Annotated[
         str,
         typer.Argument(
@@ -67,6 +68,9 @@ def train_classifier(
         Literal["none", "balanced"],
         typer.Option("--class-weights", help="balanced: rare labels count as much as frequent ones."),
     ] = "none",
+    require_skill: Annotated[
+        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than every baseline.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE", help="The learning curve: .png or .svg.", show_default=False),
@@ -96,13 +100,13 @@ def train_classifier(
     place.check()
     plan = plans.make(
         training.said(), vectors=vectors, members=members, fusion=not no_fusion,
-        balance=float(class_weights == "balanced"), init_from=init_from,
+        balance=float(class_weights == "balanced"), init_from=init_from, tokenizer=splitting.read(),
     )  # fmt: skip
     partition = data.prepare(
         texts, valid, test, text_column=text_column, label_column=label_column, group_column=group_column,
         input_format=input_format, encoding=encoding, seed=training.seed,
     )  # fmt: skip
-    result = out.follow(train.train(partition, place, plan))
+    result = out.follow(train.train(partition, place, plan, require_skill=require_skill))
     if plot:
         report.learning_curve(checkpoint.load_history(training.out), plot)
     out.result(result, str(training.out))
@@ -166,6 +170,7 @@ def classify(
         "input_format": input_format, "column": text_column, "encoding": encoding, "on_error": on_error
     }  # fmt: skip
     source = items(texts or [], file, **reading)
+    out.tell((), handle.open().warnings())
     if output is not None:
         job = stream.job(texts or [], file, reading)
         count = out.follow(stream.to_file(handle, request, source, output, job, tally=tally, workers=workers))

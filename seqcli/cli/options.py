@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from seqcli.core.tokens import Tokenizer
     from seqcli.forecasting.sources import TableOptions
 
 Format = Annotated[
@@ -215,6 +216,22 @@ class Table:
 
         flags = asdict(self)
         return TableOptions(value_columns=tuple(flags.pop("value_column") or ()), **flags)
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How a model's texts are split into tokens; the model keeps it."""
+
+    tokenizer: TokenizerKind = "ginza"
+    split_mode: SplitMode = "C"
+    normalize: Normalize = "none"
+    user_dictionary: UserDictionary = None
+
+    def read(self) -> "Tokenizer":
+        """The tokenizer."""
+        from seqcli.core.tokens import Tokenizer
+
+        return Tokenizer(self.split_mode, "surface", self.user_dictionary, self.tokenizer, self.normalize)
 
 
 @dataclass(frozen=True)

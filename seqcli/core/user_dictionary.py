@@ -20,6 +20,7 @@ DICTIONARY_PACKAGE = "sudachidict_core"
 MISSING_HINT = "pip install 'sudachipy<0.7' sudachidict-core"
 
 _COMPILED = ".dic"  # what Sudachi calls a dictionary that it compiled; anything else is read as CSV
+_KEPT = "user_dictionary"  # what its copy in a model folder is called
 _COLUMNS = 18
 _EXAMPLE = "a noun: 猫カフェ,4786,4786,5000,猫カフェ,名詞,普通名詞,一般,*,*,*,ネコカフェ,猫カフェ,*,*,*,*,*"
 _AT_WORD = re.compile(r"(<entry id>)?:(\d+)\t(.*)")  # what the compiler refuses: an entry from 0, or a record from 1
@@ -55,12 +56,19 @@ def compiled(path: Path) -> Path:
     return target
 
 
-def save(path: Path, folder: Path) -> str:
-    """Copies a dictionary into a model folder, so that the model needs nothing else; returns the file's name there."""
-    name = "user_dictionary" + (_COMPILED if path.suffix.lower() == _COMPILED else ".csv")
+def kept(path: Path) -> dict[str, bytes]:
+    """A dictionary as the file that a model folder has of it, so that the model needs nothing else: name to content.
+
+    Raises:
+        InputError: it is not there, or cannot be read.
+    """
     with open_input(path) as stream:
-        files.write_bytes(folder / name, stream.read())
-    return name
+        return {_KEPT + (_COMPILED if path.suffix.lower() == _COMPILED else ".csv"): stream.read()}
+
+
+def of_folder(folder: Path) -> Path | None:
+    """The dictionary that a model folder has, if there is one."""
+    return next((path for end in (".csv", _COMPILED) if (path := folder / f"{_KEPT}{end}").exists()), None)
 
 
 @cache

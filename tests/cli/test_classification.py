@@ -317,6 +317,28 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
     assert not (tmp_path / "cut" / "resume").exists()
 
 
+def test_a_model_keeps_the_words_that_it_was_given(quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 60)
+    noun = "名詞,普通名詞,一般,*,*,*,ネコミミ,猫耳喫茶店長,*,*,*,*,*"
+    (tmp_path / "words.csv").write_text(f"猫耳喫茶店長,4786,4786,5000,猫耳喫茶店長,{noun}\n", encoding="utf-8")
+    train = ("train-classifier", "t.csv", *SMALL, "--out", "m", "--overwrite")
+    text = "猫耳喫茶店長の国家公務員"
+    quick(*train, "--user-dictionary", "words.csv", "--split-mode", "A")
+    (tmp_path / "words.csv").unlink()
+    (row,) = quick("classify", "m", text, "--explain").rows
+    assert [one["token"] for one in row["explanation"]] == ["猫耳喫茶店長", "の", "国家", "公務", "員"]
+    shutil.copytree(tmp_path / "m", tmp_path / "without", ignore=shutil.ignore_patterns("user_dictionary.csv"))
+    assert "the user dictionary is missing" in quick("classify", "without", text, fails_with=4).stderr
+
+
+def test_skill_can_be_required(quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 60)
+    ran = quick("train-classifier", "t.csv", *SMALL, "--out", "m", "--require-skill", fails_with=7)
+    assert "error: m: --require-skill: lstm is not" in ran.stderr
+    assert len(ran.rows) == 4
+    assert quick("info", "m").rows[0]["kind"] == "classifier"  # saved all the same
+
+
 @pytest.mark.parametrize(
     ("rows", "what"),
     [

@@ -88,10 +88,12 @@ def test_a_compiled_dictionary_is_used_as_it_is(words: Path, tmp_path: Path) -> 
 
 def test_a_model_keeps_its_dictionary_and_knows_it_again(words: Path, tmp_path: Path) -> None:
     recipe = Tokenizer(user_dictionary=words).recipe()
-    folder = tmp_path / "model"
-    folder.mkdir()
-    kept = folder / user_dictionary.save(words, folder)
+    assert user_dictionary.of_folder(tmp_path) is None
+    for name, content in user_dictionary.kept(words).items():
+        (tmp_path / name).write_bytes(content)
     words.unlink()
+    kept = user_dictionary.of_folder(tmp_path)
+    assert kept is not None
     assert Tokenizer.from_recipe(recipe, kept).words("猫耳喫茶店長です") == ["猫耳喫茶店長", "です"]
     with pytest.raises(ModelError, match="is missing"):
         Tokenizer.from_recipe(recipe)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -118,6 +118,11 @@ class LinearModel:
         scores -= scores.max(axis=1, keepdims=True)
         scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
         return scores
+
+    def calibrated(self, temperature: float) -> LinearModel:
+        """The same with all scores divided by a temperature."""
+        weights = (self.weights / temperature).astype(np.float16).astype(np.float32)  # as they are kept on disk
+        return replace(self, weights=weights, bias=(self.bias / temperature).astype(np.float32))
 
     def contributions(self, text: str, tokens: Sequence[str] | None, label: int) -> list[tuple[str, float]]:
         """What each n-gram of a text adds to the score of a class, the strongest first; with the bias, they add up.

@@ -17,17 +17,18 @@ from seqcli.classification import report
 from seqcli.classification.config import ClassifierConfig, prefix
 from seqcli.classification.data import Partition
 from seqcli.classification.encoding import Floats
-from seqcli.classification.fusion import choose, fuse
-from seqcli.classification.linear import Labelled, LinearModel
+from seqcli.classification.fusion import Choice, choose, fuse
+from seqcli.classification.linear import Kind, Labelled, LinearModel
 from seqcli.classification.material import Material, prepare
 from seqcli.classification.plan import Plan
 from seqcli.classification.vectors import MATRIX, WORDS
-from seqcli.core import checkpoint, clock, files
+from seqcli.core import checkpoint, clock, files, metrics
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.errors import DivergedError
 from seqcli.results import Progress, Record, Result
 
 KIND: Final = "classifier"
+KINDS: Final[tuple[Kind, ...]] = ("logistic", "svc")
 LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
 
 
@@ -103,7 +104,7 @@ def train(
         began = time.perf_counter()
         material = yield from prepare(partition, plan)
         plan = material.plan
-        linear = (yield from _linear(material, plan)) if plan.fusion else None
+        opinions = (yield from _linear(material, plan)) if plan.fusion else {}
         try:
             trained = yield from _members(material, plan, ModelFolder(out).resume, resume=place.resume)
         except LostError as lost:
@@ -113,19 +114,20 @@ def train(
                 _save(out, material, plan, config=config, linear=None, trained=lost.trained, told=told)
             raise
         yield Progress("choosing on the validation part", 0)
-        valid = _ask(linear, material, "valid")
-        weight, temperature = choose(trained.valid, valid, material.gold["valid"], len(material.labels))
-        config = replace(material.config, fusion=weight, temperature=temperature)
-        answers = fuse(trained.test, _ask(linear, material, "test"), weight, temperature)
+        said = {name: _ask(model, material, "valid") for name, model in opinions.items()}
+        choice = choose(trained.valid, said, material.gold["valid"], len(material.labels))
+        linear = opinions[choice.linear] if choice.linear else None
+        config = replace(material.config, fusion=choice.weight, temperature=choice.temperature)
+        heard = None if linear is None else _ask(linear, material, "test")
+        answers = fuse(trained.test, heard, choice.weight, choice.temperature)
         seconds = time.perf_counter() - began
         others = yield from report.baselines(partition, seed=plan.fit.seed)
         ours = report.Answers.of(config.cell, answers, seconds)
         told = report.report(partition, ours, others, material.words, require_skill=require_skill)
         told = replace(told, warnings=(*told.warnings, *trained.late))
-        if linear is not None:
-            said = f"In the answer the networks weigh {1 - weight:.2f} and the linear model {weight:.2f}"
-            told = replace(told, sentences=(*told.sentences, f"{said}; temperature {temperature:.2f}."))
-        _save(out, material, plan, config=config, linear=linear if weight else None, trained=trained, told=told)
+        if opinions:
+            told = replace(told, sentences=(*told.sentences, _said(choice)))
+        _save(out, material, plan, config=config, linear=linear, trained=trained, told=told)
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
 
 
@@ -145,18 +147,36 @@ def _next(out: Path) -> str:
     return shlex.join(["seqcli", "classify", str(out), "昨日の焼肉は最高だった"])
 
 
-def _linear(material: Material, plan: Plan) -> Generator[Progress, None, LinearModel]:
-    """The second opinion, whose strength the validation part chooses."""
-    yield Progress("linear model", 0)
-    texts, words, gold = material.texts, material.normalized, material.gold
-    development = Labelled(texts["valid"], words("valid"), gold["valid"])
-    return LinearModel.fit(
-        texts["train"], words("train"), gold["train"], len(material.labels), development=development, seed=plan.fit.seed
+def _said(choice: Choice) -> str:
+    """Who has what to say in the answer."""
+    if choice.linear is None:
+        return f"The answer is the networks' alone: a linear model adds nothing; temperature {choice.temperature:.2f}."
+    return (
+        f"In the answer the networks weigh {1 - choice.weight:.2f} and the linear model ({choice.linear}) "
+        f"{choice.weight:.2f}; temperature {choice.temperature:.2f}."
     )
 
 
-def _ask(linear: LinearModel | None, material: Material, part: str) -> Floats | None:
-    return None if linear is None else linear.log_probabilities(material.texts[part], material.normalized(part))
+def _linear(material: Material, plan: Plan) -> Generator[Progress, None, dict[str, LinearModel]]:
+    """Second opinions, whose strength the validation part chooses; an SVC's margins are made probabilities by it."""
+    texts, gold = material.texts, material.gold
+    words = {part: material.normalized(part) for part in ("train", "valid")}
+    development = Labelled(texts["valid"], words["valid"], gold["valid"])
+    found: dict[str, LinearModel] = {}
+    for done, kind in enumerate(KINDS):
+        yield Progress("linear models", done, len(KINDS), kind)
+        model = LinearModel.fit(
+            texts["train"], words["train"], gold["train"], len(material.labels),
+            kind=kind, development=development, seed=plan.fit.seed,
+        )  # fmt: skip
+        if kind == "svc":
+            model = model.calibrated(metrics.temperature(_ask(model, material, "valid"), gold["valid"]))
+        found[kind] = model
+    return found
+
+
+def _ask(linear: LinearModel, material: Material, part: str) -> Floats:
+    return linear.log_probabilities(material.texts[part], material.normalized(part))
 
 
 class LostError(DivergedError):

@@ -82,6 +82,11 @@ class ClassifierConfig:
         """Numbers that the encoder gives for one token."""
         return self.hidden * (2 if self.bidirectional else 1)
 
+    @property
+    def pooled_size(self) -> int:
+        """Numbers that describe a whole text."""
+        return self.output_size * (2 if self.unit == "token" else 3)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any], where: str = "config.json") -> ClassifierConfig:
         """Reads what ``dataclasses.asdict`` gave; unknown keys are left alone.
@@ -143,7 +148,7 @@ def shapes(config: ClassifierConfig, words: int, characters: int, labels: int) -
         "attention.weight": (config.attention, config.output_size),
         "attention.bias": (config.attention,),
         "query": (config.attention,),
-        "output.weight": (labels, 2 * config.output_size),
+        "output.weight": (labels, config.pooled_size),
         "output.bias": (labels,),
         "prior": (labels,),
     }

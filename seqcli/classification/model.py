@@ -9,6 +9,10 @@ its characters (Kim et al. 2016, arXiv:1508.06615, with one width), and a traine
     e_t    = query · tanh(A h_t + a),   α = softmax(e)                attention (Yang et al. 2016)
     logits = O [Σ α_t h_t; max over t of h_t] + o
 
+One that starts from a generator (``pretrained.py``) reads the generator's units, with nothing but their vectors, in one
+direction; the state after the last of them stands beside the other two in the last line. Attention begins as the mean,
+so this begins as the concat pooling of Howard & Ruder (2018, arXiv:1801.06146).
+
 Dropout leaves the same numbers of x out at every token of a text (Gal & Ghahramani 2016, arXiv:1512.05287).
 
 Padding changes nothing: the second encoder reads each row turned round at its own length, so that both meet the padding
@@ -75,7 +79,7 @@ class Classifier(nn.Module):
         self.encoder_reverse = RecurrentEncoder(shape) if config.bidirectional else None
         self.attention = nn.Linear(config.output_size, config.attention)
         self.query = nn.Parameter(torch.zeros(config.attention))
-        self.output = nn.Linear(2 * config.output_size, len(prior))
+        self.output = nn.Linear(config.pooled_size, len(prior))
         self.dropout = nn.Dropout(config.dropout)
         self.register_buffer("prior", prior)
         nn.init.normal_(self.words.weight, std=0.1)
@@ -88,7 +92,10 @@ class Classifier(nn.Module):
         attention = torch.softmax(scores.masked_fill(~mask, -1e30), dim=1) * mask
         context = (attention[:, None] @ h)[:, 0]  # (b, h)
         highest = h.masked_fill(~mask[..., None], -1.0).amax(dim=1)  # h lies between -1 and 1
-        logits = self.output(self.dropout(torch.cat([context, highest], dim=1)))  # (b, c)
+        pooled = [context, highest]
+        if self.config.unit != "token":
+            pooled.append(h[torch.arange(len(h), device=h.device), (batch.lengths - 1).clamp(min=0)])
+        logits = self.output(self.dropout(torch.cat(pooled, dim=1)))  # (b, c)
         return torch.where(batch.lengths[:, None] > 0, logits, self.prior.log()), attention
 
     def read(self, batch: TensorBatch) -> tuple[Tensor, Tensor]:

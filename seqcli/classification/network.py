@@ -84,7 +84,10 @@ class Member:
         context = (attention[:, None] @ h)[:, 0]  # (b, h)
         highest = np.where(mask[..., None], h, np.float32(-1)).max(axis=1)
         weight, bias = self.output
-        logits = np.concatenate([context, highest], axis=1) @ weight.T + bias  # (b, c)
+        pooled = [context, highest]
+        if self.config.unit != "token":
+            pooled.append(h[np.arange(len(h)), np.maximum(batch.lengths - 1, 0)])
+        logits = np.concatenate(pooled, axis=1) @ weight.T + bias  # (b, c)
         return np.where(batch.lengths[:, None] > 0, logits, np.log(self.prior)), attention
 
     def _read(self, batch: Batch) -> tuple[Floats, Bools]:

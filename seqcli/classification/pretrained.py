@@ -71,7 +71,8 @@ class Donor:
 
     def config(self, config: ClassifierConfig) -> ClassifierConfig:
         """The shape of a classifier that starts from it."""
-        return replace(config, **self.shape)
+        length = config.max_tokens * (2 if self.units.kind == "char" else 1)  # about as much text
+        return replace(config, **self.shape, max_tokens=length)
 
     def give(self, model: Classifier) -> None:
         """Puts its weights into a new classifier of its shape."""

@@ -93,7 +93,7 @@ def novel(folder: Path, corpus: Path, seed: int) -> dict[str, Any]:
 
 def words(folder: Path, corpus: Path, seed: int, minutes: float) -> dict[str, Any]:
     """A training of words within a time."""
-    return trained(folder / "words", corpus, "--unit", "word", "--seed", seed, "--max-minutes", minutes)
+    return trained(folder / f"words-{minutes:g}", corpus, "--unit", "word", "--seed", seed, "--max-minutes", minutes)
 
 
 def trained(out: Path, corpus: Path, *flags: Any) -> dict[str, Any]:
@@ -129,8 +129,8 @@ def peer(folder: Path, corpus: Path, seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {"peer": [json.loads(line) for line in said.splitlines()]}
     goal, spent = found["peer"][-1]["perplexity"], found["peer"][-1]["cpu_s"]
     for minutes in MINUTES:
-        ours = words(folder / f"{minutes}", corpus, 1, minutes)
-        found[f"{minutes} minutes"] = ours
+        ours = words(folder, corpus, 1, minutes)
+        found[f"{minutes:g} minutes"] = ours
         if ours["lstm valid"]["perplexity"] <= goal:
             return found | {"cpu_s": ours["cpu_s"], "ratio": round(ours["cpu_s"] / spent, 3)}
     return found

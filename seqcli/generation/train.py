@@ -109,9 +109,16 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
         trained = time.process_time() - began - counted
         yield Progress("measuring", state.step, state.planned_steps)
         network = Network.from_tensors(plan.config, state.weights())
-        scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=trained)
-        config = scores.config(plan)
-        told = _report(corpus, config, scores)
+        try:
+            scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=trained)
+            config = scores.config(plan)
+            told = _report(corpus, config, scores)
+        except KeyboardInterrupt as stop:  # what is measured has no step to end
+            stop.add_note("the training is saved, and --resume goes on from there")
+            raise
+        if len(corpus.train) > COUNTED_UNITS:
+            said = f"the n-grams were counted in the first {COUNTED_UNITS:,} of {len(corpus.train):,} units"
+            told = replace(told, warnings=(*told.warnings, said))
         _save(out, corpus, plan, config=config, counts=counts, state=state, told=told)
         if state.stopped == "time":
             done = f"--max-minutes: the time was up after {state.step} of {state.planned_steps} planned steps"

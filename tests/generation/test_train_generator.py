@@ -222,6 +222,29 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     assert [row["bpc_open"] for row in result.records] == [row["bpc_open"] for row in whole[1].records]
 
 
+def test_an_interrupt_while_it_is_measured_loses_no_training(
+    whole: tuple[Path, Result], corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.report, "report", interrupted)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            trained(corpus, tmp_path / "model", tiny(corpus))
+    assert stop.value.__notes__ == ["the training is saved, and --resume goes on from there"]
+    trained(corpus, tmp_path / "model", tiny(corpus), resume=True)
+    assert tensors(tmp_path / "model") == tensors(whole[0])
+
+
+def test_a_text_too_long_to_be_counted_whole_is_counted_in_part_and_that_is_said(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "COUNTED_UNITS", 1000)
+    result = trained(corpus, tmp_path / "model", tiny(corpus, epochs=1))
+    assert f"the n-grams were counted in the first 1,000 of {len(corpus.train):,} units" in result.warnings
+
+
 def test_another_seed_gives_other_weights(whole: tuple[Path, Result], corpus: Corpus, tmp_path: Path) -> None:
     trained(corpus, tmp_path / "model", tiny(corpus, seed=2, epochs=2))
     assert tensors(tmp_path / "model") != tensors(whole[0])

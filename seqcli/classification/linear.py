@@ -86,38 +86,22 @@ class LinearModel:
         Raises:
             ValueError: a class without an example.
         """
-        truth = np.asarray(gold, np.int64)
-        if len(np.unique(truth)) != classes:
-            raise ValueError(f"examples of {len(np.unique(truth))} classes, not of {classes}")
-        parts = [Tfidf.fit(_settings("char", 4, len(texts)), texts)]
-        if tokens is not None:
-            parts.append(Tfidf.fit(_settings("word", 2, len(texts)), tokens))
-        rows = [part.transform(_given(part, texts, tokens)) for part in parts]
-        solver = _Solver(kind, rows, truth, classes, seed)
-        if development is None:
-            return cls(kind, _USUAL[kind], tuple(parts), *solver.solve(_USUAL[kind]))
-        tried = []
-        for strength in STRENGTHS[kind]:
-            model = cls(kind, strength, tuple(parts), *solver.solve(strength))
-            logs = model.log_probabilities(development.texts, development.tokens)
-            f1 = metrics.macro_f1(development.gold, logs.argmax(axis=1), classes)
-            # The log loss is smoother, so it chooses less by chance; the margins of an SVC have none.
-            tried.append((-metrics.log_loss(logs, development.gold) if kind == "logistic" else f1, model))
-        return max(tried, key=lambda one: one[0])[1]
+        return Training(texts, tokens, gold, classes, development).fit(kind, seed)
 
     def scores(self, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None = None) -> Floats:
         """The score of each class, ``(n, classes)``: the bias and the sum over the n-grams of the text."""
-        total = np.tile(self.bias, (len(texts), 1))
-        for part, weights in self._with_weights():
-            total += part.transform(_given(part, texts, tokens)).dot(weights)
+        return self.scores_of(_counted(self.parts, texts, tokens))
+
+    def scores_of(self, rows: Sequence[SparseRows]) -> Floats:
+        """The same of texts that were counted already, a matrix for each of ``parts``."""
+        total = np.tile(self.bias, (len(rows[0]), 1))
+        for (_, weights), counted in zip(self._with_weights(), rows, strict=True):
+            total += counted.dot(weights)
         return total
 
     def log_probabilities(self, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None = None) -> Floats:
         """Natural logarithms of the probabilities, ``(n, classes)``; of ``svc`` a guess, since it has none itself."""
-        scores = self.scores(texts, tokens)
-        scores -= scores.max(axis=1, keepdims=True)
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        return scores
+        return _log_softmax(self.scores(texts, tokens))
 
     def calibrated(self, temperature: float) -> LinearModel:
         """The same with all scores divided by a temperature."""
@@ -179,6 +163,43 @@ def _settings(unit: Unit, high: int, texts: int) -> TfidfSettings:
     return TfidfSettings(unit, 1, high, most=_PER_TEXT[unit] * min(max(texts, _FEWEST), _MOST))
 
 
+class Training:
+    """Examples, counted once for models of several kinds; arguments and errors are those of ``LinearModel.fit``."""
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        tokens: Sequence[Sequence[str]] | None,
+        gold: ArrayLike,
+        classes: int,
+        development: Labelled | None = None,
+    ) -> None:
+        self._gold, self._classes = np.asarray(gold, np.int64), classes
+        if len(np.unique(self._gold)) != classes:
+            raise ValueError(f"examples of {len(np.unique(self._gold))} classes, not of {classes}")
+        parts = [Tfidf.fit(_settings("char", 4, len(texts)), texts)]
+        if tokens is not None:
+            parts.append(Tfidf.fit(_settings("word", 2, len(texts)), tokens))
+        self._parts = tuple(parts)
+        self._rows = _counted(parts, texts, tokens)
+        self._development = development
+        self._asked = None if development is None else _counted(parts, development.texts, development.tokens)
+
+    def fit(self, kind: Kind, seed: int = 0) -> LinearModel:
+        """A model of one kind, with the C that is best on the development examples."""
+        solver = _Solver(kind, self._rows, self._gold, self._classes, seed)
+        if self._development is None or self._asked is None:
+            return LinearModel(kind, _USUAL[kind], self._parts, *solver.solve(_USUAL[kind]))
+        tried = []
+        for strength in STRENGTHS[kind]:
+            model = LinearModel(kind, strength, self._parts, *solver.solve(strength))
+            logs = _log_softmax(model.scores_of(self._asked))
+            f1 = metrics.macro_f1(self._development.gold, logs.argmax(axis=1), self._classes)
+            # The log loss is smoother, so it chooses less by chance; the margins of an SVC have none.
+            tried.append((-metrics.log_loss(logs, self._development.gold) if kind == "logistic" else f1, model))
+        return max(tried, key=lambda one: one[0])[1]
+
+
 class _Solver:
     """One training set, for several C."""
 
@@ -212,6 +233,16 @@ class _Solver:
             weights, bias = np.hstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
         # Half precision is what is kept on disk; a model does not change when it is saved.
         return weights.astype(np.float16).astype(np.float32), bias.astype(np.float32)
+
+
+def _counted(parts: Sequence[Tfidf], texts: Sequence[str], tokens: Sequence[Sequence[str]] | None) -> list[SparseRows]:
+    return [part.transform(_given(part, texts, tokens)) for part in parts]
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return logs
 
 
 def _given(part: Tfidf, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None) -> Sequence[Any]:

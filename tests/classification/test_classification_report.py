@@ -84,6 +84,16 @@ def test_the_verdict_shows_both_scores_and_the_interval_of_their_difference() ->
     assert "macro-F1 0.9500 against 0.7500, a difference of +0.2000 (95 %: +0.1" in verdict
 
 
+@pytest.mark.parametrize(("wrong", "passes"), [(10, True), (44, True), (48, False), (50, False), (90, False)])
+def test_the_gate_opens_only_for_who_is_significantly_better_than_the_best(wrong: int, passes: bool) -> None:
+    others = [says("tfidf-logistic", 80), says("tfidf-svc", 50)]
+    words = Tokenizer(kind="char").words
+    result = report.report(parts(), says("lstm", wrong), others, words, require_skill=True)
+    assert (result.gate is None) == passes
+    assert passes or "--require-skill: lstm is" in str(result.gate)
+    assert report.report(parts(), says("lstm", wrong), others, words).gate is None
+
+
 def test_the_texts_and_labels_of_every_part_are_counted() -> None:
     result = told(says("lstm", 10), says("majority", 100))
     assert sentence(result, "Texts") == "Texts: 9 training, 4 validation, 200 test."

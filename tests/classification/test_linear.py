@@ -109,6 +109,23 @@ def test_c_is_the_one_that_is_best_on_development_data(
         assert LinearModel.fit(train, None, learnt, 4, kind=kind, development=against).strength == 1e-4
 
 
+def test_models_of_one_counting_are_those_that_are_fitted_alone(parts: Partition) -> None:
+    train, learnt = texts(parts.train), gold(parts, parts.train)
+    chosen_on = Labelled(texts(parts.valid), None, gold(parts, parts.valid))
+    training = linear.Training(train, None, learnt, 4, chosen_on)
+    for kind in ("logistic", "svc"):
+        alone = LinearModel.fit(train, None, learnt, 4, kind=kind, development=chosen_on, seed=2)
+        assert np.array_equal(training.fit(kind, 2).weights, alone.weights)
+
+
+def test_a_temperature_divides_every_score_and_is_saved(parts: Partition, model: LinearModel) -> None:
+    asked = texts(parts.test), tokens(parts.test)
+    calm = model.calibrated(2.5)
+    assert calm.scores(*asked) == pytest.approx(model.scores(*asked) / 2.5, abs=0.01)
+    again = LinearModel.load(calm.tensors(), calm.document())
+    assert np.array_equal(again.scores(*asked), calm.scores(*asked))
+
+
 def test_the_same_data_give_the_same_weights(parts: Partition) -> None:
     train, learnt = texts(parts.train), gold(parts, parts.train)
     for kind in ("logistic", "svc"):

@@ -97,7 +97,7 @@ def evaluate(
     workers: options.Workers = 1,
     text_column: options.TextColumn = "text",
     label_column: options.LabelColumn = "label",
-    input_format: options.InputFormat = None,
+    input_format: options.LabelledFormat = None,
     encoding: options.Encoding = "auto",
 ) -> None:
     """Measure a model on data that it has not seen: the metrics of its kind, with 95 % bootstrap intervals."""

@@ -107,6 +107,16 @@ def test_one_bad_row_never_stops_the_others(quick: Run, topics: Path, tmp_path: 
     assert len(failed.rows) == 1 and "error: t.jsonl: row 2: column text: not text: ['x']" in failed.stderr
 
 
+def test_a_csv_with_too_many_values_and_one_without_end_go_on(quick: Run, topics: Path, tmp_path: Path) -> None:
+    long = "焼肉" * 8192  # 49,152 bytes: more than Sudachi takes at once
+    (tmp_path / "t.csv").write_text(f"text,id\n{long},1\n寿司,2,3\n試合,4\n", encoding="utf-8")
+    (tmp_path / "u.csv").write_text("text,id\n携帯,5\n", encoding="utf-8")
+    rows = quick("classify", topics, "--file", "*.csv", "--format", "csv").rows
+    assert [row["id"] for row in rows] == ["1", "2", "4", "5"]
+    assert [row["predicted"] in LABELS for row in rows] == [True, False, True, True]
+    assert rows[1]["error"] == "t.csv: row 3: 3 values, but the header names 2 columns"
+
+
 def test_numbers_and_missing_values_are_texts_too(quick: Run, topics: Path) -> None:
     given = '{"text": 5}\n{"text": null}\n{"other": 1}\n'
     rows = quick("classify", topics, "-", "--input-format", "jsonl", stdin=given).rows

@@ -23,7 +23,7 @@ from seqcli.generation.parts import PARTS, Spans, blocks, copied, digests, divid
 from seqcli.generation.sources import Cleaning, Sources
 from seqcli.results import Progress
 
-_FORMAT: Final = 1  # of the cache; another one is made again
+_FORMAT: Final = 2  # of the cache; another one is made again
 _WAIT: Final = 1800.0  # seconds; another process may be reading the same corpus
 _TEXT: Final = "text.utf8"
 _SUBWORD_TEXT: Final = 10_000_000  # characters that pieces of words are found from: seconds, and more change little
@@ -160,9 +160,9 @@ def prepare(
 ) -> Generator[Progress, None, Corpus]:
     """The corpus in some files as ids, read into the cache if it is not there.
 
-    Without files of their own, valid and test take a twentieth of the training text each: whole documents, or the ends
-    of all, where there are fewer than 20 or a few are nearly all of the text. Documents that stand in two parts stay in
-    the later one only.
+    Without files of their own, valid and test take a twentieth of the training text each, at most 1.5 MB: whole
+    documents, or the ends of all, where there are fewer than 20 or a few are nearly all of the text. Documents that
+    stand in two parts stay in the later one only.
 
     Arguments:
         sources: files, folders, or ``-``: texts, tables with a column of texts, archives of texts.

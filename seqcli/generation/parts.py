@@ -17,6 +17,7 @@ from seqcli.results import Progress
 PARTS: Final = ("train", "valid", "test")
 SHARE: Final = 0.05  # of the text that is held back for each of valid and test
 
+_MOST: Final = 1_500_000  # bytes of it; more would take longer to measure than it has to tell
 _MANY: Final = 20  # documents; of fewer, each one gives its end
 _BLOCK: Final = 1 << 20  # bytes
 _ENDS: Final = tuple(
@@ -127,7 +128,7 @@ def digests(file: BinaryIO, spans: Spans, seed: int) -> list[bytes]:
 
 
 def divided(file: BinaryIO, spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans:
-    """Takes a twentieth of the training text for each part that has none of its own.
+    """Takes a twentieth of the training text, or ``_MOST`` of it, for each part that has none of its own.
 
     Of many documents, whole ones, drawn by their text, so that two copies of one come into the same part. Of a few, or
     where a few hold nearly all of the text, the end of each: first valid, then test, each from the beginning of a line.
@@ -138,14 +139,16 @@ def divided(file: BinaryIO, spans: Spans, names: Sequence[bytes], held: Sequence
         names: of each, as ``digests`` gives them.
         held: the parts that are wanted.
     """
-    drawn = _drawn(spans, names, held) if np.count_nonzero(spans.parts == 0) >= _MANY else None
+    training = spans.parts == 0
+    share = min(SHARE, _MOST / max(1, int((spans.ends - spans.starts)[training].sum())))
+    drawn = _drawn(spans, names, held, share) if np.count_nonzero(training) >= _MANY else None
     if drawn is not None:
         return drawn
     stretches = []
     for start, end, part in spans:
         stop = end
         for wanted in reversed([one for one in PARTS if one in held and part == 0]):
-            place = _line_start(file, start, stop, stop - max(1, int(SHARE * (end - start))))
+            place = _line_start(file, start, stop, stop - max(1, int(share * (end - start))))
             if place <= start:  # nothing would be left
                 break
             stretches.append((place, stop, PARTS.index(wanted)))
@@ -154,12 +157,12 @@ def divided(file: BinaryIO, spans: Spans, names: Sequence[bytes], held: Sequence
     return Spans.of(sorted(stretches))
 
 
-def _drawn(spans: Spans, names: Sequence[bytes], held: Sequence[str]) -> Spans | None:
+def _drawn(spans: Spans, names: Sequence[bytes], held: Sequence[str], share: float) -> Spans | None:
     """Whole documents for each part; None where they are too large to give a part half of what it should have."""
     parts = spans.parts.copy()
     sizes = spans.ends - spans.starts
     rows = sorted(np.flatnonzero(parts == 0).tolist(), key=lambda row: (names[row], row))
-    target = SHARE * float(sizes[rows].sum())
+    target = share * float(sizes[rows].sum())
     filled = dict.fromkeys(held, 0)
     for _, copies in itertools.groupby(rows, key=lambda row: names[row]):
         group = list(copies)

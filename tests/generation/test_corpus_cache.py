@@ -146,6 +146,19 @@ def test_two_novels_among_many_notes_give_their_ends(tmp_path: Path) -> None:
     assert all(0.03 < corpus.parts[part].characters / whole < 0.07 for part in ("valid", "test"))
 
 
+@pytest.mark.parametrize("documents", [1, 3, 60])
+def test_of_a_large_corpus_no_more_is_held_back_than_is_measured_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, documents: int
+) -> None:
+    monkeypatch.setattr(parts, "_MOST", 600)
+    size = len(NOVEL) // documents
+    for number in range(documents):
+        write(tmp_path / "c" / f"{number:02}.txt", NOVEL[number * size : (number + 1) * size])
+    corpus = prepared(tmp_path / "c")
+    for part in ("valid", "test"):
+        assert 200 < len(text(corpus, part).encode()) < 1200
+
+
 def test_copies_of_a_document_come_into_one_part(tmp_path: Path) -> None:
     table = write(tmp_path / "a.csv", "text\n" + "".join(f"the text number {number % 50}\n" for number in range(400)))
     corpus = prepared(table)

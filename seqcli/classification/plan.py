@@ -26,7 +26,9 @@ VALIDATION_NOISE: Final = 0.02  # of the validation error: a schedule is not cut
 _EPOCHS, _SHRINKING = 45.0, 0.23
 _FEWEST, _MOST = 3, 15
 _MEMBERS: Final = 3
-_READ: Final = 6_000_000  # tokens, over all epochs and members; of long texts fewer members are trained
+# Tokens that a network reads over all epochs, and all networks: long texts are read less often, and by fewer.
+_READ: Final = 3_000_000
+_READ_BY_ALL: Final = 5_000_000
 
 _SEEDS: Final = 1009  # members of one training have neighbouring seeds; trainings of neighbouring seeds share none
 
@@ -77,8 +79,9 @@ class Plan:
             texts: how many there are.
             tokens: that the networks read of them in an epoch.
         """
-        epochs = self.epochs or min(_MOST, max(_FEWEST, round(_EPOCHS * max(1, texts) ** -_SHRINKING)))
-        members = self.members or min(_MEMBERS, max(1, _READ // max(1, tokens * epochs)))
+        usual = min(_MOST, round(_EPOCHS * max(1, texts) ** -_SHRINKING), _READ // max(1, tokens))
+        epochs = self.epochs or max(_FEWEST, usual)
+        members = self.members or min(_MEMBERS, max(1, _READ_BY_ALL // max(1, tokens * epochs)))
         return replace(
             self,
             config=replace(self.config, members=members),

@@ -28,7 +28,7 @@ _FEWEST, _MOST = 3, 15
 _MEMBERS: Final = 3
 # Tokens that a network reads over all epochs, and all networks: long texts are read less often, and by fewer.
 _READ: Final = 3_000_000
-_READ_BY_ALL: Final = 5_000_000
+_READ_BY_ALL: Final = 4_000_000
 
 _SEEDS: Final = 1009  # members of one training have neighbouring seeds; trainings of neighbouring seeds share none
 

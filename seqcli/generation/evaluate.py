@@ -188,10 +188,12 @@ def _of_lines(mixture: Mixture, encoded: list[Ids]) -> list[float]:
 def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iterator[tuple[Ids, list[str], int, int]]:
     """The units of a text chunk by chunk, their surfaces if wanted, their characters and those that are unknown."""
     documents = Sources([source], request.encoding, request.text_column, request.input_format)
-    for number, document in enumerate(documents):
-        if number:
-            yield np.array([DOCUMENT]), [""], 0, 0
-        for text in _whole_lines(document.blocks):
+    before = False  # whether there was a document; blank ones are none, as in training
+    for document in documents:
+        for number, text in enumerate(_whole_lines(document.blocks)):
+            if before and not number:
+                yield np.array([DOCUMENT]), [""], 0, 0
+            before = True
             ids, missing = units.encode_counting(text)
             surfaces = [surface for _, surface in units.pieces(text)] if spelled else []
             ends = [*range(CHUNK, len(ids), CHUNK), len(ids)]
@@ -201,15 +203,16 @@ def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iter
 
 
 def _whole_lines(blocks: Iterable[str]) -> Iterator[str]:
-    """The same text in pieces that end at the end of a line, unless a line is very long."""
-    rest = ""
+    """The same text in pieces that end at the end of a line, unless a line is very long; nothing of a blank text."""
+    rest, filled = "", False
     for block in blocks:
         rest += block
+        filled = filled or bool(block.strip())
         end = len(rest) if len(rest) > _BLOCK else rest.rfind("\n") + 1
-        if end:
+        if end and filled:
             yield rest[:end]
             rest = rest[end:]
-    if rest:
+    if rest and filled:
         yield rest
 
 

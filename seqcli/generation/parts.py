@@ -77,7 +77,7 @@ def spooled(file: BinaryIO, given: Sequence[Sources]) -> Generator[Progress, Non
             start = file.tell()
             filled = False
             for block in document.blocks:
-                filled = filled or not block.isspace()
+                filled = filled or bool(block.strip())
                 file.write(block.encode("utf-8", "replace"))
                 if file.tell() - told >= _EVERY:
                     told = file.tell()

@@ -169,6 +169,15 @@ def test_copies_of_a_document_come_into_one_part(tmp_path: Path) -> None:
     assert not found[1] & found[2]
 
 
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_row_is_no_document(tmp_path: Path, blank: str) -> None:
+    rows = [f"行{number}は、どれも違う。" for number in range(40)]
+    spaced = "".join(json.dumps({"text": row}) + "\n" for one in rows for row in (one, blank))
+    corpus = prepared(write(tmp_path / "a.jsonl", spaced))
+    assert sum(part.documents for part in corpus.parts.values()) == 40
+    assert not (np.diff(np.flatnonzero(corpus.train == DOCUMENT)) == 1).any()
+
+
 def test_parts_of_their_own_are_taken_as_they_are(tmp_path: Path) -> None:
     train, valid, test = (
         write(tmp_path / f"{name}.txt", NOVEL.replace("猫", kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Generator
 from dataclasses import replace
@@ -218,6 +219,17 @@ def test_spaces_that_are_no_unit_cost_nothing(models: dict[str, Path], tmp_path:
     blank, other = room.lines(models["english"], str(tmp_path / "text.txt"), Request())
     assert blank["bits_per_char"] is None
     assert other["bits_per_char"] > 0
+
+
+def test_a_blank_row_is_no_document_as_in_training(models: dict[str, Path], tmp_path: Path) -> None:
+    rows = ["猫は魚を", "", " \n", "食べる。"]
+    records = []
+    for some in (rows, [rows[0], rows[3]], ["", *rows]):
+        (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in some))
+        found = finished(room.evaluate(models["char"], str(tmp_path / "text.jsonl"), Request())).records[0]
+        records.append({name: value for name, value in found.items() if name != "seconds"})
+    assert records[0] == records[1] == records[2]
+    assert records[0]["n"] == 4 + 1 + 4
 
 
 def test_the_text_that_is_measured_is_not_written_over(models: dict[str, Path], tmp_path: Path) -> None:

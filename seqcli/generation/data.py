@@ -17,7 +17,7 @@ from seqcli.core import files
 from seqcli.core.folders import cache_folder
 from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.core.tokens import Tokenizer
-from seqcli.core.units import DOCUMENT, Ids, Kind, Splitter, Units
+from seqcli.core.units import DOCUMENT, SPECIAL, Ids, Kind, Splitter, Units
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation.parts import PARTS, Spans, blocks, copied, digests, divided, repeated_lines, spooled
 from seqcli.generation.sources import Cleaning, Sources
@@ -45,6 +45,9 @@ class Recipe:
         input_format: of a table on standard input.
         cleaning: of texts in Aozora Bunko's notation.
         seed: of the parts, where they are drawn.
+
+    Raises:
+        UsageError: a setting that the unit has no use for, or that leaves nothing.
     """
 
     unit: Kind = "char"
@@ -56,6 +59,15 @@ class Recipe:
     input_format: str | None = None
     cleaning: Cleaning = "auto"
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.unit == "char" and self.size:
+            raise UsageError("--vocabulary-size", "all characters are kept", "--min-count leaves out the rare ones")
+        if 0 < self.size <= len(SPECIAL):
+            what = f"{self.size} leaves nothing to write: {len(SPECIAL)} are the unknown unit and the end of a document"
+            raise UsageError("--vocabulary-size", what, "a few thousand words are usual")
+        if self.unit == "subword" and self.min_count > 1:
+            raise UsageError("--min-count", "is of characters and words", "--vocabulary-size says how many pieces")
 
     def sources(self, given: Sequence[str]) -> Sources:
         """The documents of some files, read by this recipe."""

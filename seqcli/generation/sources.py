@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple, cast
 
 from seqcli.core import rows
-from seqcli.core.lines import Lines, display_name, open_input
+from seqcli.core.lines import Lines, display_name, matching, open_input
 from seqcli.corpora import aozora
 from seqcli.corpora.members import decode, members
 from seqcli.errors import InputError, UsageError
@@ -50,7 +50,7 @@ class Sources:
     A text file is a document, and so is each row of a table and each text in an archive.
 
     Arguments:
-        given: files, folders, or ``-`` for standard input.
+        given: files, patterns that files match, folders, or ``-`` for standard input.
         encoding: a Python codec, or ``auto``.
         text_column: of tables.
         input_format: of a table on standard input, or with another suffix.
@@ -207,11 +207,14 @@ def is_aozora(text: str) -> bool:
 
 def _expanded(source: str) -> Iterator[str]:
     """The files of a source."""
-    if source == "-" or not Path(source).is_dir():
-        if source != "-":
-            with open_input(source):  # says what is wrong if it is not there
-                pass
+    if source == "-":
         yield source
+        return
+    if not Path(source).is_dir():
+        for file in matching(source):
+            with open_input(file):  # says what is wrong if it is not there
+                pass
+            yield file
         return
     found = False
     for root, folders, names in os.walk(source):

@@ -365,6 +365,27 @@ def test_standard_input_is_read_once_and_named_as_such(tmp_path: Path, monkeypat
         finish(prepare(["-"], Recipe(), valid=["-"]))
 
 
+def test_a_pattern_stands_for_the_files_that_match_it(tmp_path: Path) -> None:
+    for name in ("2.txt", "1.txt", "x.md"):
+        write(tmp_path / "c" / name, name)
+    assert read(tmp_path / "c" / "*.txt") == ["1.txt", "2.txt"]
+    with pytest.raises(InputError, match="no file matches this pattern"):
+        Sources([str(tmp_path / "c" / "*.csv")])
+
+
+@pytest.mark.parametrize(
+    ("unit", "setting", "said"),
+    [
+        ("char", {"size": 50}, "--vocabulary-size: all characters are kept"),
+        ("word", {"size": 2}, "--vocabulary-size: 2 leaves nothing to write"),
+        ("subword", {"min_count": 2}, "--min-count: is of characters and words"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(unit: Any, setting: dict[str, int], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Recipe(unit, **setting)
+
+
 @pytest.mark.parametrize("content", ["", " \n\u3000\n", "\ufeff"])
 def test_an_empty_corpus_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError, match="holds no text") as empty:

@@ -23,7 +23,7 @@ import numpy as np
 from seqcli.core import bulk, checkpoint
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item, batches, items
-from seqcli.core.units import DOCUMENT, Units
+from seqcli.core.units import DOCUMENT, UNKNOWN, Units
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation.loading import KIND, Model, load
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
@@ -238,7 +238,7 @@ class _Sums:
         names: of the models that are measured.
         units: of the model.
         stretch: units of a stretch; doubled whenever there are too many.
-        stretches: of each stretch: units, characters, and the bits of each model.
+        stretches: of each stretch: units, characters, unknown units, and the bits of each model.
     """
 
     names: tuple[str, ...]
@@ -261,8 +261,9 @@ class _Sums:
         bits = np.array([one[0] for one in logs if one is not None], np.float64) / -math.log(2)
         for start in range(0, len(ids), self.stretch):
             some = slice(start, start + self.stretch)
-            own = ids[some].tolist()
-            found = np.array([len(own), self.units.characters(own), *bits[:, some].sum(axis=1)])
+            own = ids[some]
+            unknown = np.count_nonzero(own == UNKNOWN)
+            found = np.array([len(own), self.units.characters(own.tolist()), unknown, *bits[:, some].sum(axis=1)])
             if self.stretches and not (found[1] and self.stretches[-1][1]):  # only the end of a document
                 self.stretches[-1] = self.stretches[-1] + found
             else:
@@ -275,7 +276,7 @@ class _Sums:
     def told(self) -> str:
         """What is known so far, in a few words."""
         total = np.sum(self.stretches, axis=0)
-        return f"{self.names[0]} {total[2] / max(total[1], 1):.3f} bits per character"
+        return f"{self.names[0]} {total[3] / max(total[1], 1):.3f} bits per character"
 
     def records(self, seconds: float) -> list[dict[str, object]]:
         """A record a model."""
@@ -287,15 +288,14 @@ class _Sums:
         totals = np.concatenate([stretches.sum(axis=0)[None], stretches[drawn].sum(axis=1)])  # (1 + draws, …)
         # The characters of the stretches are those of the units; an unknown word has more than one.
         totals[:, 1] *= self.characters / totals[0, 1]
-        return [
-            self._record(name, totals[:, 0], totals[:, 1], totals[:, 2 + k], seconds)
-            for k, name in enumerate(self.names)
-        ]
+        totals[:, 2] *= self.missing / max(totals[0, 2], 1)
+        return [self._record(name, totals[:, :3].T, totals[:, 3 + k], seconds) for k, name in enumerate(self.names)]
 
-    def _record(self, name: str, n: Floats, characters: Floats, bits: Floats, seconds: float) -> dict[str, object]:
+    def _record(self, name: str, text: Floats, bits: Floats, seconds: float) -> dict[str, object]:
+        n, characters, missing = text
         figures = {
             "bits_per_char": bits / characters,
-            "bpc_open": bits / characters + UNSEEN_BITS * self.missing / self.characters,
+            "bpc_open": (bits + UNSEEN_BITS * missing) / characters,
             "perplexity": 2.0 ** (bits / n),
         }
         record: dict[str, object] = {"model": name, "n": int(n[0]), "characters": self.characters}

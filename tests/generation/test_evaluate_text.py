@@ -155,6 +155,14 @@ def test_an_interval_holds_the_figure_and_narrows_with_more_text(models: dict[st
     assert widths[1] < widths[0] / 2
 
 
+def test_the_interval_knows_that_the_unseen_may_stand_close_together(models: dict[str, Path], tmp_path: Path) -> None:
+    row = measured(models["char"], tmp_path, "猫は魚をよく食べる。\n" * 60 + "鰻鱧鯒鰤鰹鯵鱚鱈鮪鮭\n" * 6)["mixture"]
+    assert row["bpc_open"] == pytest.approx(row["bits_per_char"] + 16 * 60 / row["characters"])
+    assert row["bpc_open_low"] < row["bpc_open"] < row["bpc_open_high"]
+    width, closed = (row[f"{name}_high"] - row[f"{name}_low"] for name in ("bpc_open", "bits_per_char"))
+    assert width > 1.3 * closed
+
+
 def test_a_model_of_the_network_alone_has_one_record(models: dict[str, Path], tmp_path: Path) -> None:
     assert list(measured(models["alone"], tmp_path, TEXT)) == ["lstm"]
     with pytest.raises(UsageError, match="without n-grams"):

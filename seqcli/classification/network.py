@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seqcli.classification.config import PADDING, ClassifierConfig, prefix
 from seqcli.classification.encoding import Batch, Floats, Ints
 from seqcli.core.encoder import Encoder
+from seqcli.core.equations import Array
 
 Bools = NDArray[np.bool_]
 
@@ -38,10 +39,16 @@ class _Spelling:
 
     def of_words(self, characters: Ints) -> Floats:
         """How words are spelt, ``(u, s)``, from ``(u, L)`` character ids."""
-        sums = self.at[characters] + self.bias  # (u, L, s)
-        sums[:, 1:] += self.before[characters[:, :-1]]
-        sums[:, :-1] += self.after[characters[:, 1:]]
-        found: Floats = (np.maximum(sums, 0) * (characters != PADDING)[..., None]).max(axis=1)
+        real = characters != PADDING
+        found = np.zeros((len(characters), len(self.bias)), np.float32)
+        spelt = real.any(axis=1)
+        if not spelt.any():
+            return found
+        around = np.pad(characters, ((0, 0), (1, 1)), constant_values=PADDING)
+        # Only where a character stands; a word is a run of such places.
+        sums = self.at[characters[real]] + self.before[around[:, :-2][real]] + self.after[around[:, 2:][real]]
+        starts = np.concatenate([[0], np.cumsum(real.sum(axis=1)[spelt])[:-1]])
+        found[spelt] = np.maximum(np.maximum.reduceat(sums, starts, axis=0) + self.bias, 0)
         return found
 
 
@@ -76,36 +83,67 @@ class Member:
 
     def forward(self, batch: Batch) -> tuple[Floats, Floats]:
         """Logits ``(b, c)`` and attention ``(b, t)``, which is 0 at the padding."""
-        h, mask = self._read(batch)  # (b, t, h), (b, t)
+        # As in core's equations a text is a column; the longest come first, so that those still read are the first.
+        order = np.argsort(-batch.lengths, kind="stable")
+        lengths, tokens = np.maximum(batch.lengths[order], 1), batch.tokens[order]
+        steps = np.arange(tokens.shape[1])[:, None]
+        mask = steps < lengths  # (t, b)
+        turned = np.where(mask, lengths - 1 - steps, steps)  # (t, b): each text from its end, and back again
+        known = self._known(batch)  # (u, f)
+        read = [_walk(self.encoder, known, tokens, mask)]  # (t, hidden, b) each
         weight, bias = self.attention
-        scores = np.where(mask, np.tanh(h @ weight.T + bias) @ self.query, np.float32(-1e30))  # (b, t)
-        attention = np.exp(scores - scores.max(axis=1, keepdims=True)) * mask
-        attention /= np.maximum(attention.sum(axis=1, keepdims=True), np.float32(1e-30))
-        context = (attention[:, None] @ h)[:, 0]  # (b, h)
-        highest = np.where(mask[..., None], h, np.float32(-1)).max(axis=1)
-        weight, bias = self.output
-        pooled = [context, highest]
+        size = self.config.hidden
+        sums = weight[:, :size] @ read[0]  # (t, a, b)
+        if self.encoder_reverse is not None:
+            read.append(_walk(self.encoder_reverse, known, np.take_along_axis(tokens, turned.T, axis=1), mask))
+            sums += np.take_along_axis(weight[:, size:] @ read[1], turned[:, None], axis=0)
+        sums += bias[:, None]
+        scores = np.where(mask, self.query @ np.tanh(sums, out=sums), np.float32(-1e30))  # (t, b)
+        attention = np.exp(scores - scores.max(axis=0)) * mask
+        attention /= attention.sum(axis=0)
+        weights = (attention, np.take_along_axis(attention, turned, axis=0))
+        pooled = [(w[:, None] * h).sum(axis=0) for w, h in zip(weights, read, strict=False)]  # (hidden, b) each
+        pooled += [np.where(mask[:, None], h, np.float32(-1)).max(axis=0) for h in read]
         if self.config.unit != "token":
-            pooled.append(h[np.arange(len(h)), np.maximum(batch.lengths - 1, 0)])
-        logits = np.concatenate(pooled, axis=1) @ weight.T + bias  # (b, c)
-        return np.where(batch.lengths[:, None] > 0, logits, np.log(self.prior)), attention
+            pooled.append(read[0][lengths - 1, :, np.arange(len(lengths))].T)
+        weight, bias = self.output
+        logits = (weight @ np.concatenate(pooled)).T + bias  # (b, c)
+        back = np.argsort(order)
+        empty = batch.lengths[:, None] == 0
+        return np.where(empty, np.log(self.prior), logits[back]), np.where(empty, 0, attention.T[back])
 
-    def _read(self, batch: Batch) -> tuple[Floats, Bools]:
-        steps = np.arange(batch.tokens.shape[1])
-        mask = steps < batch.lengths[:, None]
+    def _known(self, batch: Batch) -> Floats:
+        """What is known of each distinct token, ``(u, f)``."""
         parts = [] if self.spelling is None else [self.spelling.of_words(batch.characters)]
         parts.append(self.words[batch.words])
         if self.projection is not None:
             weight, bias = self.projection
             parts.insert(0, batch.vectors @ weight.T + bias)
-        x = np.concatenate(parts, axis=1)[batch.tokens]  # (b, t, f)
-        lengths = np.maximum(batch.lengths, 1)
-        forwards, _ = self.encoder.forward(x, lengths=lengths)
-        if self.encoder_reverse is None:
-            return forwards, mask
-        turned = np.where(mask, batch.lengths[:, None] - 1 - steps, steps)[..., None]  # (b, t, 1)
-        backwards, _ = self.encoder_reverse.forward(np.take_along_axis(x, turned, axis=1), lengths=lengths)
-        return np.concatenate([forwards, np.take_along_axis(backwards, turned, axis=1)], axis=2), mask
+        return np.concatenate(parts, axis=1)
+
+
+def _walk(encoder: Encoder, known: Floats, tokens: Ints, mask: Bools) -> Array:
+    """What an encoder makes of each token, ``(t, hidden, b)``; anything at the padding.
+
+    W x is worked out once for a distinct token, wherever it stands.
+
+    Arguments:
+        encoder: reads in one direction.
+        known: ``(u, f)``.
+        tokens: ``(b, t)``, the longest texts first.
+        mask: ``(t, b)``, where a token stands.
+    """
+    active = mask.sum(axis=1).tolist()
+    (cell,), *above = encoder.layers
+    table = cell.W @ known.T + cell.b[:, None]  # (gates·h, u)
+    columns = np.zeros((len(active), cell.hidden_size, len(tokens)), np.float32)
+    state = cell.zero_state(len(tokens))
+    for t, n in enumerate(active):
+        state = cell.step(table.take(tokens[:n, t], axis=1), tuple(s[:, :n] for s in state))
+        columns[t, :, :n] = state[0]
+    for (cell,) in above:
+        columns, _ = cell.forward(columns, None, active)
+    return columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from seqcli.generation.model import LanguageModel
 
 LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
-COUNTED_UNITS: Final = 20_000_000  # of the training text for the n-grams; each takes about 100 bytes of memory
 VALID_UNITS: Final = 100_000  # that are looked at after every epoch
 WEIGHED_UNITS: Final = 1_000_000  # by which the weights of the mixture are chosen
 CACHED_UNITS: Final = 20_000  # by which the cache is chosen: at each, all that it remembers is looked at
@@ -95,7 +94,7 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
             shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
         yield Progress("counting n-grams", 0)
         began = time.process_time()
-        counts = KneserNey.fit(corpus.train[:COUNTED_UNITS], len(corpus.units), plan.order)
+        counts = KneserNey.fit(corpus.train, len(corpus.units), plan.order)
         counted = time.process_time() - began
         fit = _Fit(corpus, plan, ModelFolder(out).resume, resume=place.resume)
         try:
@@ -159,7 +158,7 @@ class _Fit:
         seed_everything(plan.fit.seed)
         self.streams = Streams.of(corpus.train, plan.rows, plan.bptt, plan.fit.seed)
         self.model: LanguageModel = LanguageModel(plan.config)
-        counts = np.bincount(corpus.train[:COUNTED_UNITS], minlength=len(corpus.units))
+        counts = np.bincount(corpus.train[: ngram.MOST], minlength=len(corpus.units))
         self.model.expect(torch.from_numpy(counts))
         self.model.to(chosen)
         fingerprint = {

@@ -136,13 +136,24 @@ class _Reader:
     def measure(self, some: list[Item]) -> list[dict[str, float | None]]:
         """The figures of each text as a document of its own."""
         units, mixture = self.open()
-        encoded: list[Ids] = [units.encode(item.text) for item in some]
+        counted = [units.encode_counting(item.text) for item in some]
+        likely = _of_lines(mixture, [ids for ids, _ in counted])
         return [
-            {"bits_per_char": -logs / math.log(2) / len(item.text), "log_probability": logs}
-            if len(ids) and item.error is None
-            else {"bits_per_char": None, "log_probability": None}
-            for item, ids, logs in zip(some, encoded, _of_lines(mixture, encoded), strict=True)
+            _figures(len(item.text) if len(ids) and item.error is None else 0, missing, logs)
+            for item, (ids, missing), logs in zip(some, counted, likely, strict=True)
         ]
+
+
+def _figures(characters: int, missing: int, logs: float) -> dict[str, float | None]:
+    """Of a line with so many characters, some of them in units that the model does not know."""
+    if not characters:
+        return {"bits_per_char": None, "bpc_open": None, "log_probability": None}
+    bits = -logs / math.log(2)
+    return {
+        "bits_per_char": bits / characters,
+        "bpc_open": (bits + UNSEEN_BITS * missing) / characters,
+        "log_probability": logs,
+    }
 
 
 @lru_cache(maxsize=1)
@@ -314,15 +325,15 @@ def _halved(stretches: Floats) -> Floats:
 
 def _sentences(records: list[dict[str, object]], sums: _Sums) -> Iterator[str]:
     best = records[0]
-    interval = f"95 %: {best['bpc_open_low']:.4f} to {best['bpc_open_high']:.4f}"
+    interval = f"95 %: {best['bits_per_char_low']:.4f} to {best['bits_per_char_high']:.4f}"
     if len(sums.stretches) < 2:
         interval = "too short a text for an interval"
     yield (
-        f"{best['model']}: {best['bpc_open']:.4f} bits per character ({interval}), perplexity "
+        f"{best['model']}: {best['bits_per_char']:.4f} bits per character ({interval}), perplexity "
         f"{best['perplexity']:.2f}; {sums.characters:,} characters."
     )
     if sums.missing:
         yield (
             f"{sums.missing:,} of them ({sums.missing / sums.characters:.2%}) stand in units that the model does not "
-            f"know; bpc_open charges {UNSEEN_BITS} bits for each."
+            f"know: with {UNSEEN_BITS} bits more for each, bpc_open is {best['bpc_open']:.4f}."
         )

@@ -109,11 +109,14 @@ class Mixture:
         nothing = Reading(layers, np.full((1, before), DOCUMENT), np.full((1, before), -1), memory)
         return self.advance(nothing, np.array([DOCUMENT]))
 
-    def advance(self, reading: Reading, ids: Ids) -> Reading:
-        """What is known after each text's next unit, ``(b,)``."""
+    def advance(self, reading: Reading, ids: Ids, *, own: bool = False) -> Reading:
+        """What is known after each text's next unit, ``(b,)``.
+
+        With ``own`` the model wrote it itself: the cache remembers what it was given to read, and no echo of its own.
+        """
         layers = () if self.network is None else self.network.advance(ids, reading.layers)
         memory = reading.memory
-        if memory is not None:
+        if memory is not None and not own:
             memory = memory.remember(reading.layers[-1][0].T[:, None], ids[:, None])
         if self.ngram is None:
             return Reading(layers, reading.tail, reading.matched, memory)

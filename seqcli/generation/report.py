@@ -149,7 +149,8 @@ def _verdict(
     corpus: Corpus, judged: dict[str, Scored], figures: dict[str, float], network: str, part: str
 ) -> Iterator[str]:
     order = [name for name in (MIXTURE, UNCACHED, network, *COUNTED) if name in figures]
-    yield f"Bits per character of {part}: {', '.join(f'{name} {figures[name]:.3f}' for name in order)}."
+    charged = f"Bits per character of {part}, {UNSEEN_BITS} more for each unknown one (bpc_open)"
+    yield f"{charged}: {', '.join(f'{name} {figures[name]:.3f}' for name in order)}."
     for name in (MIXTURE, network):
         if name in judged and "kneser-ney" in judged:
             yield compared(judged[name], judged["kneser-ney"], corpus.parts[part].characters)

@@ -52,7 +52,7 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
         however it was drawn) and ``ended``: ``length``, ``stop``, or ``document`` where the model ended it.
     """
     mixture = model.mixture.only(request.part)
-    for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model, mixture, request):
+    for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model, mixture):
         writing = _Writing(model, mixture, request, jobs)
         while writing.live:
             writing.step()
@@ -130,15 +130,15 @@ def _jobs(
 
 
 def _batches(
-    jobs: Iterable[tuple[_Text, Reading]], model: Model, mixture: Mixture, request: Request
+    jobs: Iterable[tuple[_Text, Reading]], model: Model, mixture: Mixture
 ) -> Iterator[list[tuple[_Text, Reading]]]:
-    """As many texts as are written side by side; with a cache, each has states of its own to look back at."""
+    """As many texts as are written side by side; with a cache, each has its prompt to look back at."""
     batch: list[tuple[_Text, Reading]] = []
     longest = 0
     for job in jobs:
         batch.append(job)
         if mixture.cache is not None:
-            longest = max(longest, min(mixture.cache.size, len(job[0].prompt) + request.length))
+            longest = max(longest, min(mixture.cache.size, len(job[0].prompt)))
         if len(batch) == AT_ONCE or len(batch) * longest * model.config.hidden >= _CACHED:
             yield batch
             batch, longest = [], 0
@@ -247,7 +247,7 @@ class _Writing:
             if len(going) < len(self.live):
                 rest = drawn[going]
                 self._reading = self._reading.select(np.array(going))
-            self._reading = self._mixture.advance(self._reading, rest)
+            self._reading = self._mixture.advance(self._reading, rest, own=True)
         self.live = [self.live[row] for row in going]
         return drawn, shares
 

@@ -221,7 +221,7 @@ def test_lines_are_measured_one_by_one_in_a_pipe(quick: Run, writer: Path) -> No
 def test_a_measured_table_keeps_its_columns(quick: Run, writer: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,text\n7,私は肉を\n8,\n9\n", encoding="utf-8")
     rows = quick("evaluate", "writer", "rows.csv", "--per-line", "--format", "csv").rows
-    assert list(rows[0]) == ["id", "text", "bits_per_char", "log_probability", "error"]
+    assert list(rows[0]) == ["id", "text", "bits_per_char", "bpc_open", "log_probability", "error"]
     assert [row["id"] for row in rows] == ["7", "8", "9"]
     assert rows[0]["error"] == rows[2]["text"] == ""
     assert "row 4" in rows[2]["error"]

@@ -191,11 +191,18 @@ def test_each_line_is_measured_as_a_text_of_its_own(
             assert row["log_probability"] == pytest.approx(-wanted * math.log(2) * len(str(row["text"])), rel=1e-5)
 
 
+def test_a_line_that_the_model_cannot_read_is_dear_by_open_bits(models: dict[str, Path], tmp_path: Path) -> None:
+    source = tmp_path / "lines.txt"
+    source.write_text("🍜🍜🍜🍜\n", encoding="utf-8")
+    row = next(iter(room.lines(models["char"], str(source), Request())))
+    assert row["bpc_open"] == pytest.approx(float(str(row["bits_per_char"])) + 16)
+
+
 def test_a_table_keeps_its_columns_and_bad_rows_are_marked(models: dict[str, Path], tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text('id,body,bits_per_char\n1,猫は魚,x\n2,"a,b\n3,私,y\n', encoding="utf-8")
     rows = list(room.lines(models["char"], str(table), Request(text_column="body"), even=True))
-    assert list(rows[0]) == ["id", "body", "bits_per_char", "bits_per_char_1", "log_probability", "error"]
+    assert list(rows[0]) == ["id", "body", "bits_per_char", "bits_per_char_1", "bpc_open", "log_probability", "error"]
     assert rows[0]["bits_per_char"] == "x"
     assert isinstance(rows[0]["bits_per_char_1"], float)
     assert rows[0]["error"] is None

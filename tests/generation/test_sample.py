@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,17 @@ def test_a_prompt_of_any_length_is_read_in_bounded_memory(
         np.testing.assert_allclose(model.mixture.probabilities(other), model.mixture.probabilities(at_once), rtol=1e-4)
         assert other.tail.tolist() == at_once.tail.tolist()
         assert other.matched.tolist() == at_once.matched.tolist()
+
+
+def test_the_cache_remembers_what_was_given_and_no_echo_of_its_own(tmp_path: Path) -> None:
+    """With its own words in the cache, the likeliest text soon says one thing for ever."""
+    mixture = save(tmp_path / "m", cache_size=50, cache_theta=0.7, cache_weight=0.3).mixture
+    read = mixture.advance(mixture.start(), np.array([5]))
+    wrote = mixture.advance(mixture.start(), np.array([5]), own=True)
+    bare = replace(mixture, cache=None)
+    alone = bare.probabilities(bare.advance(bare.start(), np.array([5])))
+    np.testing.assert_allclose(mixture.probabilities(wrote), alone, rtol=1e-6)
+    assert mixture.probabilities(read)[0, 5] > alone[0, 5] + 0.1
 
 
 def test_scores_are_the_probabilities_of_each_step(any_model: Model) -> None:

@@ -115,8 +115,8 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
         except KeyboardInterrupt as stop:  # what is measured has no step to end
             stop.add_note("the training is saved, and --resume goes on from there")
             raise
-        if len(corpus.train) > COUNTED_UNITS:
-            said = f"the n-grams were counted in the first {COUNTED_UNITS:,} of {len(corpus.train):,} units"
+        if len(corpus.train) > ngram.MOST:
+            said = f"the n-grams were counted in the first {ngram.MOST:,} of {len(corpus.train):,} units"
             told = replace(told, warnings=(*told.warnings, said))
         _save(out, corpus, plan, config=config, counts=counts, state=state, told=told)
         if state.stopped == "time":

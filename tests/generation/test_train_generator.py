@@ -16,7 +16,7 @@ import pytest
 
 from seqcli.core import checkpoint
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
-from seqcli.generation import data, plan, train
+from seqcli.generation import data, ngram, plan, train
 from seqcli.generation.chunks import Streams, log_probabilities
 from seqcli.generation.data import Corpus
 from seqcli.generation.loading import load
@@ -240,7 +240,7 @@ def test_an_interrupt_while_it_is_measured_loses_no_training(
 def test_a_text_too_long_to_be_counted_whole_is_counted_in_part_and_that_is_said(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "COUNTED_UNITS", 1000)
+    monkeypatch.setattr(ngram, "MOST", 1000)
     result = trained(corpus, tmp_path / "model", tiny(corpus, epochs=1))
     assert f"the n-grams were counted in the first 1,000 of {len(corpus.train):,} units" in result.warnings
 

@@ -121,7 +121,7 @@ def _around(sentence: str) -> tuple[str, str]:
 def _first(mixture: Mixture, reading: Reading, units: Units) -> _Fills:
     """All fills of one unit that could be text."""
     ids = np.flatnonzero(_usable(units))
-    likely = np.log(mixture.probabilities(reading)[0, ids])
+    likely = _logs(mixture.probabilities(reading)[0, ids])
     return _Fills(ids[:, None], reading, np.zeros(len(ids), np.int64), np.zeros(len(ids)), likely)
 
 
@@ -130,7 +130,7 @@ def _longer(mixture: Mixture, fills: _Fills, units: Units) -> _Fills:
     fills = fills.take(_best(fills.likely, _BEGINNINGS))
     readings = mixture.advance(fills.readings.select(fills.rows), fills.ids[:, -1])
     usable = np.flatnonzero(_usable(units))
-    likely = fills.likely[:, None] + np.log(mixture.probabilities(readings)[:, usable])  # (beginnings, usable)
+    likely = fills.likely[:, None] + _logs(mixture.probabilities(readings)[:, usable])  # (beginnings, usable)
     best = _best(likely.ravel(), _LONGER)
     rows, last = np.divmod(best, len(usable))
     ids = np.concatenate([fills.ids[rows], usable[last][:, None]], axis=1)
@@ -142,6 +142,13 @@ def _usable(units: Units) -> NDArray[np.bool_]:
     usable: NDArray[np.bool_] = ~units.is_byte & np.array([not string.isspace() for string in units.vocab])
     usable[[UNKNOWN, DOCUMENT]] = False
     return usable
+
+
+def _logs(probabilities: Floats) -> Floats:
+    """Their logarithms; what the network holds for impossible comes last."""
+    with np.errstate(divide="ignore"):
+        logs: Floats = np.log(probabilities)
+    return logs
 
 
 def _best(likely: Floats, count: int) -> Ids:

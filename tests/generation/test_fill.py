@@ -87,6 +87,15 @@ def test_a_sentence_without_one_blank_is_refused(model: Model, sentence: str) ->
         fill(model, sentence, Tally())
 
 
+def test_what_the_network_holds_for_impossible_comes_last_without_a_word(tmp_path: Path) -> None:
+    model = save(tmp_path / "m", mixed=False)
+    network = model.mixture.network
+    assert network is not None
+    network.bias[model.units.encode("肉")[0]] += 200  # float32 has no number for what is left to the others
+    assert fill(model, "私は＿", Tally())[0]["fill"] == "肉"
+    assert fill(model, "私は＿", Tally(), count=9999)[-1]["log_probability"] < -150
+
+
 def test_what_the_model_does_not_know_is_told(model: Model) -> None:
     tally = Tally()
     rows = fill(model, "象は＿を鯨", tally)

@@ -174,4 +174,5 @@ def _hidden(units: int) -> int:
 
 def _epochs(units: int) -> int:
     """A text ten times as long is read about half as often, and takes about five times as long."""
-    return max(1, min(_MOST_EPOCHS, round(_NOVEL_EPOCHS * (_NOVEL / units) ** 0.25)))
+    epochs: float = _NOVEL_EPOCHS * (_NOVEL / units) ** 0.25
+    return max(1, min(_MOST_EPOCHS, round(epochs)))

@@ -102,20 +102,22 @@ def report(
     others: Sequence[Answers],
     words: Callable[[str], Sequence[str]],
     *,
+    parts: Sequence[Answers] = (),
     require_skill: bool = False,
 ) -> Result:
-    """One record for the model and one for each baseline, and what they mean.
+    """One record for the model, for each of its parts and for each baseline, and what they mean.
 
     Arguments:
         partition: the parts; the answers are those to its test part.
         ours: the model that is judged.
         others: the baselines, at least one.
         words: gives the tokens of a text as the model reads them.
+        parts: what is in the model, alone; no verdict is on them.
         require_skill: the result carries a gate, unless the model is significantly better than the best baseline.
     """
     ids = {label: number for number, label in enumerate(partition.labels)}
     gold = _gold(partition.test, ids)
-    records = [record(answers, gold, len(ids)) for answers in (ours, *others)]
+    records = [record(answers, gold, len(ids)) for answers in (ours, *parts, *others)]
     better, said = verdict(gold, ours, others, len(ids))
     sentences = [
         *_parts(partition),

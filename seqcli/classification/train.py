@@ -123,7 +123,8 @@ def train(
         seconds = time.perf_counter() - began
         others = yield from report.baselines(partition, seed=plan.fit.seed)
         ours = report.Answers.of(config.cell, answers, seconds)
-        told = report.report(partition, ours, others, material.words, require_skill=require_skill)
+        alone = [report.Answers.of(f"{config.cell}-alone", trained.test, seconds)] if linear else []
+        told = report.report(partition, ours, others, material.words, parts=alone, require_skill=require_skill)
         told = replace(told, warnings=(*told.warnings, *trained.late))
         if opinions:
             told = replace(told, sentences=(*told.sentences, _said(choice)))
@@ -151,6 +152,8 @@ def _said(choice: Choice) -> str:
     """Who has what to say in the answer."""
     if choice.linear is None:
         return f"The answer is the networks' alone: a linear model adds nothing; temperature {choice.temperature:.2f}."
+    if choice.weight == 1:
+        return f"The answer is the linear model's ({choice.linear}): the networks add nothing to it."
     return (
         f"In the answer the networks weigh {1 - choice.weight:.2f} and the linear model ({choice.linear}) "
         f"{choice.weight:.2f}; temperature {choice.temperature:.2f}."

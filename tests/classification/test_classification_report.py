@@ -46,6 +46,14 @@ def sentence(result: Result, beginning: str) -> str:
     return found[0]
 
 
+def test_a_part_of_the_model_is_told_beside_it_and_not_judged() -> None:
+    alone, best = says("lstm-alone", 1), says("tfidf-svc", 50)
+    result = report.report(parts(), says("lstm", 30), [says("majority", 100), best], str.split, parts=[alone])
+    assert [record["model"] for record in result.records] == ["lstm", "lstm-alone", "majority", "tfidf-svc"]
+    assert result.records[1]["macro_f1"] > result.records[0]["macro_f1"]
+    assert "the best baseline, tfidf-svc" in result.sentences[-1]
+
+
 def test_every_record_has_the_keys_of_the_interface() -> None:
     svc = Answers("tfidf-svc", says("x", 30).predicted, None, 0.5)
     result = told(says("lstm", 20), says("majority", 100), svc)

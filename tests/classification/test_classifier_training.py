@@ -92,7 +92,7 @@ def test_the_folder_answers_the_test_part_as_the_report_says(partition: Partitio
     found = model.probabilities([example.text for example in partition.test])
     right = np.mean([model.labels[k] == e.label for k, e in zip(found.argmax(axis=1), partition.test, strict=True)])
     records = {record["model"]: record for record in result.records}
-    assert set(records) == {"lstm", "majority", "tfidf-logistic", "tfidf-svc"}
+    assert set(records) == {"lstm", "lstm-alone", "majority", "tfidf-logistic", "tfidf-svc"}
     assert records["lstm"]["accuracy"] == pytest.approx(right)
     gold = [model.labels.index(example.label) for example in partition.test]
     assert records["lstm"]["log_loss"] == pytest.approx(-np.log(found[range(len(gold)), gold]).mean(), abs=1e-4)

@@ -98,15 +98,22 @@ def shaped(likely: Floats, request: Request, allowed: NDArray[np.bool_], recent:
         out = (out / highest) ** (1 / request.temperature)
     size = out.shape[1]
     if request.top_k is not None and request.top_k < size:
-        out = np.where(out >= np.partition(out, size - request.top_k, axis=1)[:, size - request.top_k, None], out, 0)
+        out = _only(out, out.argpartition(size - request.top_k, axis=1)[:, size - request.top_k :])
     out = out / out.sum(axis=1, keepdims=True, dtype=np.float64)
     if request.top_p is not None and request.top_p < 1:
-        falling = np.sort(out, axis=1)[:, ::-1]
+        order = (-out).argsort(axis=1, kind="stable")
+        falling = np.take_along_axis(out, order, axis=1)
         before = falling.cumsum(axis=1) - falling  # the share of the likelier ones
-        last = (before < request.top_p).sum(axis=1) - 1
-        out = np.where(out >= falling[np.arange(len(out)), last][:, None], out, 0)
+        np.put_along_axis(out, order, np.where(before < request.top_p, falling, 0), axis=1)
         out = out / out.sum(axis=1, keepdims=True)
     return out
+
+
+def _only(values: Floats, places: NDArray[np.integer[Any]]) -> Floats:
+    """Of each row the values at these places, ``(b, k)``, and zeros."""
+    kept: Floats = np.zeros_like(values)
+    np.put_along_axis(kept, places, np.take_along_axis(values, places, axis=1), axis=1)
+    return kept
 
 
 def draw(shares: Floats, uniform: Floats) -> Ids:

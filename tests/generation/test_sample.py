@@ -140,6 +140,14 @@ def test_top_k_and_top_p_leave_the_likeliest() -> None:
     assert np.count_nonzero(shaped(LIKELY, Request(top_k=2, top_p=0.5), ALL, [[]])) == 1
 
 
+def test_of_units_that_are_equally_likely_no_more_are_left_than_asked() -> None:
+    alike = np.full((2, 5), 0.2)
+    for asked, left in (({"top_k": 1}, 1), ({"top_k": 3}, 3), ({"top_p": 0.3}, 2), ({"top_p": 0.1}, 1)):
+        found = shaped(alike, Request(**asked), ALL, [[], []])
+        assert np.count_nonzero(found, axis=1).tolist() == [left, left]
+        np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
 def test_what_was_just_written_becomes_rarer_with_a_penalty() -> None:
     found = shaped(LIKELY, Request(repetition_penalty=2), ALL, [[0, 0, 2]])
     wanted = LIKELY ** [2, 1, 2, 1, 1]

@@ -24,6 +24,7 @@ from seqcli.results import Progress, Record, Result
 
 _BATCH = 256
 _DRAWN = 20_000_000  # examples drawn in all for an interval, which bounds its time
+_SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log loss", "calibration_error": "ECE"}
 _BINS = 15
 
 Floats = NDArray[np.floating[Any]]
@@ -61,7 +62,15 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     record = _record(gold, logs, len(labels)) | {"seconds": round(seconds, 3)}
     records = _per_class(gold, logs.argmax(axis=1), labels) if request.per_class else [record]
     sentences = tuple(_sentences(record, gold, labels, examples))
-    return Result(tuple(records), sentences=sentences, warnings=model.warnings())
+    return Result(tuple(records), None if request.per_class else _table(record), sentences, model.warnings())
+
+
+def _table(record: Record) -> tuple[Record, ...]:
+    """A row a figure, with its 95 % interval."""
+    return tuple(
+        {"figure": shown, "value": record[name], "from": record[f"{name}_low"], "to": record[f"{name}_high"]}
+        for name, shown in _SHOWN.items()
+    )
 
 
 def _gold(examples: Examples, labels: Sequence[str]) -> Ints:

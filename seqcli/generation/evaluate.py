@@ -38,6 +38,16 @@ _STRETCHES = 4096  # sums that are kept of a text of any length
 _RESAMPLED = 200  # stretches that an interval is drawn from, as in the report of a training
 _DRAWS = 2000
 _SIDE_BY_SIDE = 64  # lines
+_SHOWN = {
+    "model": "model",
+    "n": "n",
+    "bits_per_char": "bits/char",
+    "bits_per_char_low": "from",
+    "bits_per_char_high": "to",
+    "bpc_open": "open",
+    "perplexity": "perplexity",
+    "seconds": "seconds",
+}  # what a person reads in 80 columns; "from" and "to" bound the 95 % interval of bits/char
 
 
 def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, None, Result]:
@@ -76,7 +86,8 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     if not any(stretch[1] for stretch in sums.stretches):
         raise InputError(source, "holds no text", "give a file with text in it")
     records = sums.records(round(time.process_time() - begin, 2))
-    return Result(tuple(records), sentences=tuple(_sentences(records, sums)), warnings=model.warnings())
+    table = tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records)
+    return Result(tuple(records), table, tuple(_sentences(records, sums)), model.warnings())
 
 
 def lines(path: Path, source: str, request: Request, *, even: bool = False) -> Iterator[Record]:

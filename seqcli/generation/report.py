@@ -25,6 +25,16 @@ COUNTED: Final = ("kneser-ney", "unigram", "uniform")
 MIXTURE: Final = "mixture"
 UNCACHED: Final = "mixture-no-cache"
 
+_SHOWN: Final = {
+    "model": "model",
+    "part": "part",
+    "n": "n",
+    "bits_per_char": "bits/char",
+    "bpc_open": "open",
+    "perplexity": "perplexity",
+    "seconds": "seconds",
+}  # what a person reads in 80 columns
+
 RECITED: Final = 20  # characters; two people seldom write the same twenty
 
 _DRAWS: Final = 2000
@@ -142,7 +152,8 @@ def report(
             warnings.append(f"it recites: {told}")
         else:
             sentences.append(f"{told[0].upper()}{told[1:]}.")
-    return Result(records, sentences=tuple(sentences), warnings=tuple(warnings))
+    table = tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records)
+    return Result(records, table, tuple(sentences), tuple(warnings))
 
 
 def _verdict(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.classification import data, predict
+from seqcli.classification import data
 from seqcli.classification.data import Examples
 from seqcli.classification.predict import Handle
 from seqcli.core import bulk, metrics
 from seqcli.core.evaluation import Request
+from seqcli.core.seen import Seen
 from seqcli.errors import InputError
 from seqcli.results import Progress, Record, Result
 
@@ -62,7 +62,17 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     record = _record(gold, logs, len(labels)) | {"seconds": round(seconds, 3)}
     records = _per_class(gold, logs.argmax(axis=1), labels) if request.per_class else [record]
     sentences = tuple(_sentences(record, gold, labels, examples))
-    return Result(tuple(records), None if request.per_class else _table(record), sentences, model.warnings())
+    warnings = (*_known(Seen.load(path, model.manifest), texts), *model.warnings())
+    return Result(tuple(records), None if request.per_class else _table(record), sentences, warnings)
+
+
+def _known(seen: Seen | None, texts: Sequence[str]) -> Iterator[str]:
+    known = 0 if seen is None else int(seen.among(texts).sum())
+    if known:
+        yield (
+            f"the model has learnt from {known:,} of these {len(texts):,} texts: the figures flatter it, and say "
+            "little about new ones"
+        )
 
 
 def _table(record: Record) -> tuple[Record, ...]:
@@ -86,9 +96,8 @@ def _gold(examples: Examples, labels: Sequence[str]) -> Ints:
 
 
 def _log_probabilities(handle: Handle, texts: Sequence[str], workers: int) -> Generator[Progress, None, Floats]:
-    large = sum(map(len, texts)) >= predict.BULK
     work = bulk.run(
-        partial(_batch, replace(handle, backend="torch" if large else "numpy")),
+        partial(_batch, handle),
         (texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)),
         workers=workers,
         chunk=1,
@@ -103,7 +112,7 @@ def _log_probabilities(handle: Handle, texts: Sequence[str], workers: int) -> Ge
 
 def _batch(handle: Handle, texts: Sequence[str]) -> Floats:
     model = handle.open()
-    return model.log_probabilities(texts, model.split(texts), handle.backend)
+    return model.log_probabilities(texts, model.split(texts))
 
 
 def _record(gold: Ints, logs: Floats, classes: int) -> dict[str, Any]:

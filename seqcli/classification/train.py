@@ -22,8 +22,9 @@ from seqcli.classification.linear import Kind, Labelled, LinearModel
 from seqcli.classification.material import Material, prepare
 from seqcli.classification.plan import Plan
 from seqcli.classification.vectors import MATRIX, WORDS
-from seqcli.core import checkpoint, clock, files, metrics
+from seqcli.core import checkpoint, clock, files, metrics, seen
 from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.seen import Seen
 from seqcli.errors import DivergedError
 from seqcli.results import Progress, Record, Result
 
@@ -264,7 +265,7 @@ def _save(
         **material.features.documents(),
     }
     blobs = material.features.blobs()
-    extra: dict[str, dict[str, Any]] = {}
+    extra: dict[str, dict[str, Any]] = {seen.FILE: Seen.of(material.texts["train"]).tensors()}
     if linear is not None:
         documents["linear.json"], extra["linear.safetensors"] = linear.document(), linear.tensors()
     if material.own is not None:

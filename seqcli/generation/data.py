@@ -19,7 +19,7 @@ from seqcli.core.safe_formats import dump_json, read_json
 from seqcli.core.tokens import Tokenizer
 from seqcli.core.units import DOCUMENT, SPECIAL, Ids, Kind, Splitter, Units
 from seqcli.errors import InputError, ModelError, UsageError
-from seqcli.generation.parts import PARTS, Spans, blocks, copied, digests, divided, repeated_lines, spooled
+from seqcli.generation.parts import PARTS, Spans, blocks, copied, digests, divided, lines, repeated_lines, spooled
 from seqcli.generation.sources import Cleaning, Sources
 from seqcli.results import Progress
 
@@ -27,7 +27,8 @@ _FORMAT: Final = 2  # of the cache; another one is made again
 _WAIT: Final = 1800.0  # seconds; another process may be reading the same corpus
 _TEXT: Final = "text.utf8"
 _SUBWORD_TEXT: Final = 10_000_000  # characters that pieces of words are found from: seconds, and more change little
-_LINE: Final = 20  # characters; a shorter line stands in many texts by chance
+LINE: Final = 20
+"""Characters of a line that tells where it is from; a shorter one stands in many texts by chance."""
 _MANY_REPEATED: Final = 0.05  # share of a part's lines; below it, sayings and forms of address
 
 
@@ -134,6 +135,11 @@ class Corpus:
             for start, end in self.spans.of_part(part):
                 yield from blocks(file, start, end)
 
+    def lines(self, part: str) -> Iterator[str]:
+        """The lines of a part that tell where they are from."""
+        with (self.path / _TEXT).open("rb") as file:
+            yield from lines(file, self.spans, part, LINE)
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """What was read, in words."""
@@ -153,10 +159,10 @@ class Corpus:
         said = []
         if copies := self.notes["copies"]:
             said.append(f"{_times(copies, 'document')} that also stood in a later part left out of train or valid")
-        for part, (copies, lines) in self.notes["repeated"].items():
-            if lines and copies / lines > _MANY_REPEATED:
+        for part, (copies, looked_at) in self.notes["repeated"].items():
+            if looked_at and copies / looked_at > _MANY_REPEATED:
                 said.append(
-                    f"{copies / lines:.0%} of the lines of {part} stand in train word for word: "
+                    f"{copies / looked_at:.0%} of the lines of {part} stand in train word for word: "
                     "its figures say how well those were learned by heart"
                 )
         return tuple(said)
@@ -242,7 +248,7 @@ def _written(folder: Path, given: Sequence[Sources], recipe: Recipe) -> Generato
         facts = {}
         for part in PARTS:
             facts[part] = yield from _encoded(folder / f"{part}.i32", file, spans.of_part(part), units, part)
-        repeated = yield from repeated_lines(file, spans, _LINE)
+        repeated = yield from repeated_lines(file, spans, LINE)
     np.save(folder / "spans.npy", np.stack([spans.starts, spans.ends, spans.parts]))
     for name, document in units.documents().items():
         (folder / name).write_text(dump_json(document), encoding="utf-8")

@@ -22,9 +22,11 @@ import numpy as np
 
 from seqcli.core import bulk, checkpoint
 from seqcli.core.evaluation import Request
+from seqcli.core.seen import Seen
 from seqcli.core.texts import Item, batches, items
 from seqcli.core.units import DOCUMENT, UNKNOWN, Units
 from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.generation.data import LINE
 from seqcli.generation.loading import KIND, Model, load
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
 from seqcli.generation.network import Ids
@@ -38,6 +40,7 @@ _STRETCHES = 4096  # sums that are kept of a text of any length
 _RESAMPLED = 200  # stretches that an interval is drawn from, as in the report of a training
 _DRAWS = 2000
 _SIDE_BY_SIDE = 64  # lines
+_COPIED = 0.05  # of the characters; a few lines, such as proverbs, stand in many texts
 _SHOWN = {
     "model": "model",
     "n": "n",
@@ -74,7 +77,8 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
                 raise UsageError("--per-token", "is the text itself", "name another file")
             file = stack.enter_context(request.per_token.open("w", encoding="utf-8", newline="\n"))
         reading = model.mixture.start()
-        for ids, surfaces, characters, missing in _read(model.units, source, request, spelled=file is not None):
+        copies = _Copies(Seen.load(path, model.manifest))
+        for ids, surfaces, characters, missing in _read(model.units, source, request, copies, spelled=file is not None):
             if not len(ids):  # spaces that are no unit
                 sums.characters += characters
                 continue
@@ -87,7 +91,8 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
         raise InputError(source, "holds no text", "give a file with text in it")
     records = sums.records(round(time.process_time() - begin, 2))
     table = tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records)
-    return Result(tuple(records), table, tuple(_sentences(records, sums)), model.warnings())
+    warnings = (*copies.warnings(sums.characters), *model.warnings())
+    return Result(tuple(records), table, tuple(_sentences(records, sums)), warnings)
 
 
 def lines(path: Path, source: str, request: Request, *, even: bool = False) -> Iterator[Record]:
@@ -207,7 +212,32 @@ def _of_lines(mixture: Mixture, encoded: list[Ids]) -> list[float]:
     return likely
 
 
-def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iterator[tuple[Ids, list[str], int, int]]:
+@dataclass
+class _Copies:
+    """How much of a text stands line by line in what the model has learnt from."""
+
+    seen: Seen | None
+    characters: int = 0
+
+    def look(self, text: str) -> None:
+        """Takes the next lines."""
+        if self.seen is not None:
+            lines = [line.strip() for line in text.split("\n") if len(line.strip()) >= LINE]
+            known = self.seen.among(lines)
+            self.characters += sum(len(line) for line, its in zip(lines, known, strict=True) if its)
+
+    def warnings(self, characters: int) -> Iterator[str]:
+        """A sentence, where it is so much that the figures mislead."""
+        if self.characters > _COPIED * characters:
+            yield (
+                f"{self.characters / characters:.0%} of this text stands line by line in the text that the model has "
+                "learnt from: the figures flatter it, and say little about a new one"
+            )
+
+
+def _read(
+    units: Units, source: str, request: Request, copies: _Copies, *, spelled: bool
+) -> Iterator[tuple[Ids, list[str], int, int]]:
     """The units of a text chunk by chunk, their surfaces if wanted, their characters and those that are unknown."""
     documents = Sources([source], request.encoding, request.text_column, request.input_format)
     before = False  # whether there was a document; blank ones are none, as in training
@@ -216,6 +246,7 @@ def _read(units: Units, source: str, request: Request, *, spelled: bool) -> Iter
             if before and not number:
                 yield np.array([DOCUMENT]), [""], 0, 0
             before = True
+            copies.look(text)
             ids, missing = units.encode_counting(text)
             surfaces = [surface for _, surface in units.pieces(text)] if spelled else []
             ends = [*range(CHUNK, len(ids), CHUNK), len(ids)]

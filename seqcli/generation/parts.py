@@ -214,18 +214,19 @@ def repeated_lines(
         spans: the parts.
         shortest: characters of a line that counts; a short one stands in many texts by chance.
     """
-    lines = {part: [hash(line) for line in _lines(file, spans, part, shortest)] for part in PARTS[1:]}
-    wanted = set().union(*lines.values())
+    held_out = {part: [hash(line) for line in lines(file, spans, part, shortest)] for part in PARTS[1:]}
+    wanted = set().union(*held_out.values())
     seen = set()
-    for number, line in enumerate(_lines(file, spans, PARTS[0], shortest), 1):
+    for number, line in enumerate(lines(file, spans, PARTS[0], shortest), 1):
         if (name := hash(line)) in wanted:
             seen.add(name)
         if number % 1_000_000 == 0:
             yield Progress("looking for copies", number)
-    return {part: (sum(name in seen for name in found), len(found)) for part, found in lines.items()}
+    return {part: (sum(name in seen for name in found), len(found)) for part, found in held_out.items()}
 
 
-def _lines(file: BinaryIO, spans: Spans, part: str, shortest: int) -> Iterator[str]:
+def lines(file: BinaryIO, spans: Spans, part: str, shortest: int) -> Iterator[str]:
+    """The lines of a part that have at least ``shortest`` characters, without the space around them."""
     for start, end in spans.of_part(part):
         for block in blocks(file, start, end):
             for line in block.split("\n"):

@@ -10,14 +10,14 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core import checkpoint, clock, files
+from seqcli.core import checkpoint, clock, files, seen
 from seqcli.core.checkpoint import Manifest, ModelFolder
-from seqcli.core.equations import Array
+from seqcli.core.seen import Seen
 from seqcli.errors import DivergedError, Interrupted
 from seqcli.generation import cache, ngram, report, sample
 from seqcli.generation.config import GeneratorConfig
@@ -331,7 +331,8 @@ def _save(
         metrics=told.records,
     )
     settings = asdict(config) | {"fit": asdict(plan.fit), "rows": plan.rows, "bptt": plan.bptt}
-    extra: dict[str, dict[str, Array]] = {ngram.FILE: counts.tensors()} if config.mixture else {}
+    extra: dict[str, Any] = {ngram.FILE: counts.tensors()} if config.mixture else {}
+    extra[seen.FILE] = Seen.of(corpus.lines("train")).tensors()
     checkpoint.save(
         out,
         manifest,

@@ -383,3 +383,7 @@ def test_a_label_that_training_never_saw_is_refused(quick: Run, tmp_path: Path) 
     (tmp_path / "test.csv").write_text("text,label\n猫,動物\n", encoding="utf-8")
     said = quick("train-classifier", "t.csv", *SMALL, "--test", "test.csv", "--out", "m", fails_with=3).stderr
     assert "error: test.csv: row 2: the label '動物' is not among those of training" in said
+
+
+def test_a_model_that_is_measured_on_its_own_lessons_is_told_so(quick: Run, topics: Path) -> None:
+    assert "warning: the model has learnt from 256 of these 320 texts" in quick("evaluate", topics, POSTS).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -270,3 +271,9 @@ def test_other_units_are_trained_and_written_with(run: Run, writer: Path, unit: 
     assert "".join(line.rsplit("\t", 1)[0] for line in logs).replace("\\n", "\n") == (
         writer.parent / "test.txt"
     ).read_text(encoding="utf-8")
+
+
+def test_a_generator_that_is_measured_on_what_it_has_read_is_told_so(quick: Run, writer: Path) -> None:
+    again = quick("evaluate", writer, "train.txt").stderr
+    assert re.search(r"warning: \d\d% of this text stands line by line in the text that the model has learnt", again)
+    assert "stands line by line" not in quick("evaluate", writer, "test.txt").stderr

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seqcli.classification import explain, predict
+from seqcli.classification import explain
 from seqcli.classification.predict import Answer, Handle, Model
 from seqcli.core import bulk, figures
 from seqcli.core.json_lines import dumps
@@ -24,7 +24,6 @@ from seqcli.results import Progress, Record
 UNSURE = "unsure"
 BATCH = 512
 _CHARACTERS = 100_000  # of a batch: what is in memory at once stays below a hundred megabytes
-LIVE = 1  # a batch of one row is how a user asks for each answer as soon as its text is there
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Tally:
 
 
 def stream(
-    model: predict.Handle, request: Request, source: Iterable[Item], tally: Tally, *, workers: int = 1
+    model: Handle, request: Request, source: Iterable[Item], tally: Tally, *, workers: int = 1
 ) -> Iterator[Record]:
     """The records of all items in their order, as they are asked for.
 
@@ -120,8 +119,8 @@ def stream(
     Raises:
         UsageError: a threshold, and a model with a label ``unsure``.
     """
-    chosen, source = _prepared(model, request, source)
-    for records in _answered(chosen, request, _batches(source, request), tally, workers):
+    _check(model, request)
+    for records in _answered(model, request, _batches(source, request), tally, workers):
         yield from records
 
 
@@ -150,14 +149,14 @@ def to_file(
     """
     if path.suffix != ".jsonl":
         raise UsageError(f"--output {path}", "records are written as JSON lines", "end it in .jsonl")
-    chosen, source = _prepared(model, request, source)
+    _check(model, request)
     whole = None if job is None else {**job, "model": model.id, "request": repr(replace(request, plot=None))}
     with bulk.restartable(path, whole) as sink:
         lengths: list[int] = []  # of the batches that are under way
         rest = _counted(_batches(itertools.islice(source, sink.done, None), request), lengths)
         if sink.done:
             yield Progress("classifying", sink.done, text=f"going on after {sink.done:,} rows", line=True)
-        with contextlib.closing(_answered(chosen, request, rest, tally, workers)) as work:
+        with contextlib.closing(_answered(model, request, rest, tally, workers)) as work:
             for records in work:
                 sink.append("".join(dumps(record) + "\n" for record in records).encode(), lengths.pop(0))
                 yield Progress("classifying", sink.done, text=f"{sink.done:,} rows")
@@ -187,40 +186,10 @@ def _answered(
             yield records
 
 
-def _prepared(model: Handle, request: Request, source: Iterable[Item]) -> tuple[Handle, Iterator[Item]]:
-    """The model with the way of computing that the size of the job asks for, and the items.
-
-    It is decided before the first row, so that all rows of a job, in whatever process, are computed alike.
-    """
+def _check(model: Handle, request: Request) -> None:
+    """Loads the model before the first row is read, and refuses a threshold whose answer could be mistaken."""
     if request.threshold is not None and UNSURE in model.open().labels:
         raise UsageError("--threshold", f"the model has a label {UNSURE!r} of its own", "use --probabilities instead")
-    if request.explain or request.batch_size <= LIVE:
-        return replace(model, backend="numpy"), iter(source)
-    large, items = _ahead(source, predict.BULK)
-    return replace(model, backend="torch" if large else "numpy"), items
-
-
-def _ahead(source: Iterable[Item], characters: int) -> tuple[bool, Iterator[Item]]:
-    """Whether the items have so many characters in all, and the items; what reading them raises comes at its place."""
-    waiting = iter(source)
-    seen: list[Item] = []
-    total, broken = 0, None
-    try:
-        for item in waiting:
-            seen.append(item)
-            total += len(item.text)
-            if total >= characters:
-                break
-    except Exception as problem:
-        broken = problem
-
-    def again() -> Iterator[Item]:
-        yield from seen
-        if broken is not None:
-            raise broken
-        yield from waiting
-
-    return total >= characters, again()
 
 
 def _batches(source: Iterable[Item], request: Request) -> Iterator[list[Item]]:
@@ -235,7 +204,7 @@ def _counted(source: Iterable[list[Item]], lengths: list[int]) -> Iterator[list[
 
 def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
     model, tally = handle.open(), Tally()
-    answers = iter(model.answers([item.text for item in items if item.error is None], handle.backend))
+    answers = iter(model.answers([item.text for item in items if item.error is None]))
     records: list[Record] = []
     for item in items:
         if item.error is None:

@@ -13,7 +13,6 @@ import pytest
 from classifiers import GOLD, LABELS, TEXTS, save
 from conftest import environment
 
-from seqcli.classification import predict
 from seqcli.classification.predict import Handle, Model, load
 from seqcli.errors import ModelError
 
@@ -30,15 +29,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
     return load(folder)
-
-
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_numpy_and_pytorch_agree_on_every_text(tmp_path: Path, cell: str) -> None:
-    model = save(tmp_path / "m", cell=cell, bidirectional=cell != "rnn", layers=2 if cell == "gru" else 1)
-    texts = [*TEXTS, *ODD]
-    ours, theirs = model.probabilities(texts), model.probabilities(texts, backend="torch")
-    np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-6)
 
 
 def test_a_text_has_one_answer_whatever_stands_beside_it(model: Model) -> None:
@@ -129,7 +119,3 @@ def test_loading_and_asking_needs_neither_pytorch_nor_scikit_learn(folder: Path)
         "assert not {'torch', 'sklearn', 'scipy', 'pandas', 'spacy', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment())
-
-
-def test_a_job_is_large_only_where_loading_pytorch_pays() -> None:
-    assert 100_000 <= predict.BULK <= 1_000_000

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from classifiers import TEXTS, save
 
-from seqcli.classification import predict, stream
+from seqcli.classification import stream
 from seqcli.classification.predict import Handle
 from seqcli.classification.stream import Request, Tally
 from seqcli.core.texts import Item
@@ -83,30 +83,13 @@ def test_below_the_threshold_the_answer_is_unsure(handle: Handle, tmp_path: Path
         Request(threshold=1.5)
 
 
-def test_how_it_is_computed_is_decided_once_by_the_size_of_the_job(
-    handle: Handle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict, "BULK", 100)
-    texts = [row(text) for text in TEXTS]
-    asked: list[str] = []
-    before = predict.Model.answers
-
-    def answers(self: predict.Model, given: Any, backend: Any = "numpy") -> Any:
-        asked.append(backend)
-        return before(self, given, backend)
-
-    monkeypatch.setattr(predict.Model, "answers", answers)
-    large = records(handle, Request(batch_size=3), *texts)
-    assert asked == ["torch"] * 4
-    small = [record for text in texts for record in records(handle, Request(), text)]
-    assert set(asked[4:]) == {"numpy"}
-    for one, other in zip(large, small, strict=True):
-        assert one["predicted"] == other["predicted"]
-        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
-    for request in (Request(batch_size=1), Request(explain=True)):
-        asked.clear()
-        records(handle, request, *texts[:3])
-        assert set(asked) == {"numpy"}
+def test_the_size_of_the_batches_changes_no_answer(handle: Handle) -> None:
+    texts = [row(text) for text in (*TEXTS, "", "焼肉" * 500)]
+    whole = records(handle, Request(), *texts)
+    for size in (1, 3):
+        for one, other in zip(records(handle, Request(batch_size=size), *texts), whole, strict=True):
+            assert one["predicted"] == other["predicted"]
+            assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
 
 
 def test_a_row_at_a_time_is_answered_before_the_next_is_read(handle: Handle) -> None:
@@ -132,7 +115,7 @@ def test_what_reading_raises_comes_after_the_rows_before_it(handle: Handle) -> N
         list(found)
 
 
-def test_memory_does_not_grow_with_the_input(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_input(handle: Handle) -> None:
     def peak(rows: int) -> int:
         source = (row("焼肉を食べた" * 20, id=number) for number in range(rows))
         tracemalloc.start()
@@ -142,7 +125,6 @@ def test_memory_does_not_grow_with_the_input(handle: Handle, monkeypatch: pytest
         tracemalloc.stop()
         return high
 
-    monkeypatch.setattr(predict, "BULK", 1000)
     peak(40)  # what is loaded once
     assert peak(400) < 1.5 * peak(80)
 

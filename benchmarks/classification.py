@@ -32,6 +32,7 @@ from seqcli.classification import plan as plans
 from seqcli.classification.data import Partition
 from seqcli.classification.report import Answers
 from seqcli.core import metrics
+from seqcli.core.place import Place
 from seqcli.core.tokens import Tokenizer
 from seqcli.results import Progress
 
@@ -120,7 +121,7 @@ def ours(which: str, parts: Partition, seed: int, models: Path) -> Answers:
     out = models / f"{which}-{seed}"
     plan = plans.make({"seed": seed, "command": f"seqcli train-classifier {which}"})
     begun = time.process_time()
-    _finished(train.train(parts, train.Place(out, overwrite=True), plan))
+    _finished(train.train(parts, Place(out, overwrite=True), plan))
     seconds = time.process_time() - begun
     found = predict.load(out).probabilities([example.text for example in parts.test], backend="torch")
     return Answers.of("seqcli", np.log(np.maximum(found, 1e-30)), seconds)
@@ -143,7 +144,7 @@ def words_svc(parts: Partition) -> Answers:
 def speed(model: Path, parts: Partition, folder: Path) -> dict[str, Any]:
     """One line beside ``import torch``, and texts a second in bulk."""
     if not model.exists():
-        _finished(train.train(parts, train.Place(model), plans.make({"seed": 1})))
+        _finished(train.train(parts, Place(model), plans.make({"seed": 1})))
     line = folder / "line.txt"
     line.write_text("昨日の焼肉は最高だった\n", encoding="utf-8")
     found: dict[str, Any] = {

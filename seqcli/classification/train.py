@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,39 +20,15 @@ from seqcli.classification.linear import Kind, Labelled, LinearModel
 from seqcli.classification.material import Material, prepare
 from seqcli.classification.plan import Plan
 from seqcli.classification.vectors import MATRIX, WORDS
-from seqcli.core import checkpoint, clock, files, metrics, seen
+from seqcli.core import checkpoint, clock, metrics, seen
 from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.place import Place
 from seqcli.core.seen import Seen
 from seqcli.errors import DivergedError
 from seqcli.results import Progress, Record, Result
 
 KIND: Final = "classifier"
 KINDS: Final[tuple[Kind, ...]] = ("logistic", "svc")
-LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the model goes.
-
-    Arguments:
-        out: its folder.
-        overwrite: replace the model that is there, once the new one is whole.
-        resume: go on with an interrupted run.
-    """
-
-    out: Path
-    overwrite: bool = False
-    resume: bool = False
-
-    def check(self) -> None:
-        """Refuses a place that holds something else, before anything is read or loaded.
-
-        Raises:
-            ModelError: it holds something, or there is nothing to resume.
-            MachineError: it cannot be written to.
-        """
-        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +71,8 @@ def train(
         Interrupted: Ctrl-C or SIGTERM.
     """
     out = place.out
-    place.check()  # before a lock is laid beside it
-    with files.lock(out, LOCK_SECONDS), _swept(out):
-        place.check()
-        if not place.resume and ModelFolder(out).resume.exists():
-            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+    with place.held():
+        place.begin()
         began = time.perf_counter()
         material = yield from prepare(partition, plan)
         plan = material.plan
@@ -131,18 +102,6 @@ def train(
             told = replace(told, sentences=(*told.sentences, _said(choice)))
         _save(out, material, plan, config=config, linear=linear, trained=trained, told=told)
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
-
-
-@contextmanager
-def _swept(out: Path) -> Iterator[None]:
-    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
-    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
-    try:
-        yield
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it holds something, or is not there
-                folder.rmdir()
 
 
 def _next(out: Path) -> str:

@@ -93,10 +93,11 @@ def train_classifier(
     from seqcli.classification import data, report, train
     from seqcli.classification import plan as plans
     from seqcli.core import checkpoint, figures
+    from seqcli.core.place import Place
 
     if plot:
         figures.check(plot)
-    place = train.Place(training.out, training.overwrite, training.resume)
+    place = Place(training.out, training.overwrite, training.resume)
     place.check()
     plan = plans.make(
         training.said(), vectors=vectors, members=members, fusion=not no_fusion,

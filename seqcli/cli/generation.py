@@ -90,10 +90,11 @@ def train_generator(
     encoding: options.Encoding = "auto",
 ) -> None:
     """Train a language model on text, and say whether it predicts better than counting does."""
+    from seqcli.core.place import Place
     from seqcli.generation import data, sources, train
     from seqcli.generation import plan as plans
 
-    place = train.Place(training.out, training.overwrite, training.resume)
+    place = Place(training.out, training.overwrite, training.resume)
     place.check()
     cleaning: sources.Cleaning = "auto" if aozora is None else "on" if aozora else "off"
     recipe = data.Recipe(

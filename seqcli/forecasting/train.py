@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqcli.core import checkpoint, clock, files
+from seqcli.core import checkpoint, clock
+from seqcli.core import place as places
 from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
 from seqcli.forecasting import backtest, issue, predict, promotion, scoring
@@ -24,33 +24,16 @@ from seqcli.results import Progress, Record, Result
 if TYPE_CHECKING:
     from seqcli.core.training import Signals, TrainingState
 
-LOCK_SECONDS = 5.0  # whoever only changes a file of the model is done by then
-
 
 @dataclass(frozen=True)
-class Place:
+class Place(places.Place):
     """Where the model goes.
 
     Arguments:
-        out: its folder.
-        overwrite: replace the model that is there, once the new one is whole.
-        resume: go on with an interrupted run.
-        promote_if_better: replace it only if the new one is no worse on days that it has not learnt from.
+        promote_if_better: replace the model there only if the new one is no worse on days that it has not learnt from.
     """
 
-    out: Path
-    overwrite: bool = False
-    resume: bool = False
     promote_if_better: bool = False
-
-    def check(self) -> None:
-        """Refuses a place that holds something else, before anything is read or loaded.
-
-        Raises:
-            ModelError: it holds something, or there is nothing to resume.
-            MachineError: it cannot be written to.
-        """
-        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
 
 
 def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False) -> Generator[Progress, None, Result]:
@@ -77,16 +60,13 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     out = place.out
     if require_skill and not plan.holdout:
         raise UsageError("--require-skill", "nothing to show it on with --holdout 0", "leave out one of the two")
-    place.check()  # before a lock is laid beside it
-    with files.lock(out, LOCK_SECONDS), _swept(out):
-        place.check()
+    with place.held():
         cut, warnings = split(panel, plan)
         if require_skill and not cut.test:
             raise InputError("--require-skill", f"nothing to show it on: {warnings[-1]}", "leave it out")
         old = promotion.incumbent(out, panel, plan, cut) if place.promote_if_better else None
         donor = _donor(panel, plan, cut)
-        if not place.resume and ModelFolder(out).resume.exists():
-            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+        place.begin()
         try:
             reported, final = yield from _fits(panel, place, plan, cut, donor)
         except _LostError as lost:
@@ -124,18 +104,6 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
     said = [f"Replaced {out}: {judgement.said}."] if judgement is not None else []
     return replace(report, sentences=(*report.sentences, *said, f"{saved} Next: {_next(out, plan)}"))
-
-
-@contextmanager
-def _swept(out: Path) -> Iterator[None]:
-    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
-    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
-    try:
-        yield
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it holds something, or is not there
-                folder.rmdir()
 
 
 def _next(out: Path, plan: Plan) -> str:

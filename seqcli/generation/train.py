@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import shlex
-import shutil
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core import checkpoint, clock, files, seen
+from seqcli.core import checkpoint, clock, seen
 from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.place import Place
 from seqcli.core.seen import Seen
 from seqcli.errors import DivergedError, Interrupted
 from seqcli.generation import cache, ngram, report, sample
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from seqcli.core.training import Epoch, TrainingState
     from seqcli.generation.model import LanguageModel
 
-LOCK_SECONDS: Final = 5.0  # whoever only changes a file of the model is done by then
 VALID_UNITS: Final = 100_000  # that are looked at after every epoch
 WEIGHED_UNITS: Final = 1_000_000  # by which the weights of the mixture are chosen
 CACHED_UNITS: Final = 20_000  # by which the cache is chosen: at each, all that it remembers is looked at
@@ -44,30 +42,6 @@ _TRAIN_UNITS: Final = 20_000  # that are scored again, to see whether they were 
 _SAMPLE: Final = Request(length=200, temperature=0.8, count=4)
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the model goes.
-
-    Arguments:
-        out: its folder.
-        overwrite: replace the model that is there, once the new one is whole.
-        resume: go on with an interrupted run.
-    """
-
-    out: Path
-    overwrite: bool = False
-    resume: bool = False
-
-    def check(self) -> None:
-        """Refuses a place that holds something else, before anything is read or loaded.
-
-        Raises:
-            ModelError: it holds something, or there is nothing to resume.
-            MachineError: it cannot be written to.
-        """
-        checkpoint.check_out(self.out, overwrite=self.overwrite, resume=self.resume)
 
 
 def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None, Result]:
@@ -87,11 +61,8 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
         Interrupted: Ctrl-C or SIGTERM.
     """
     out = place.out
-    place.check()  # before a lock is laid beside it
-    with files.lock(out, LOCK_SECONDS), _swept(out):
-        place.check()
-        if not place.resume and ModelFolder(out).resume.exists():
-            shutil.rmtree(ModelFolder(out).resume)  # --overwrite begins afresh
+    with place.held():
+        place.begin()
         yield Progress("counting n-grams", 0)
         began = time.process_time()
         counts = KneserNey.fit(corpus.train, len(corpus.units), plan.order)
@@ -123,18 +94,6 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
             done = f"--max-minutes: the time was up after {state.step} of {state.planned_steps} planned steps"
             told = replace(told, warnings=(*told.warnings, f"{done}; no --steps gives these weights again"))
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
-
-
-@contextmanager
-def _swept(out: Path) -> Iterator[None]:
-    """Leaves no empty folder behind, such as that of a full disk: it would be in the way of the same command."""
-    made = [ModelFolder(out).resume, *([] if out.exists() else [out])]
-    try:
-        yield
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it holds something, or is not there
-                folder.rmdir()
 
 
 def _next(out: Path) -> str:

@@ -15,6 +15,7 @@ import pytest
 from seqcli.classification import data, plan, predict, train
 from seqcli.classification.data import Example, Partition
 from seqcli.classification.plan import Plan
+from seqcli.core.place import Place
 from seqcli.core.safe_formats import read_tensors
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
 from seqcli.results import Progress, Result
@@ -62,7 +63,7 @@ def interrupted(
     partition: Partition, out: Path, how: Plan, at: tuple[str, int] | None, **options: Any
 ) -> tuple[Result, list[Progress]]:
     """Trains, and is sent a SIGINT when a stage has come so far."""
-    work = train.train(partition, train.Place(out, **options), how)
+    work = train.train(partition, Place(out, **options), how)
     seen = []
     while True:
         try:

@@ -21,6 +21,7 @@ from seqcli.classification.pretrained import Donor
 from seqcli.classification.unit_features import UnitFeatures
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import Manifest
+from seqcli.core.place import Place
 from seqcli.core.safe_formats import read_tensors
 from seqcli.core.tokens import Tokenizer
 from seqcli.core.units import DOCUMENT, Units
@@ -69,7 +70,7 @@ def reader(path: Path, **changes: Any) -> UnitFeatures:
 
 def trained(partition: Partition, out: Path, how: Plan, *, stop: int | None = None, resume: bool = False) -> Path:
     """Trains; is sent a SIGINT once the first network has taken so many steps."""
-    for sign in train.train(partition, train.Place(out, resume=resume), how):
+    for sign in train.train(partition, Place(out, resume=resume), how):
         if stop is not None and sign.stage.startswith("training network 1") and sign.done >= stop:
             os.kill(os.getpid(), signal.SIGINT)
             stop = None

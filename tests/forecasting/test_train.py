@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from panels import plain_panel
 
-from seqcli.core import files, training
+from seqcli.core import files, place, training
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
 from seqcli.forecasting import plan, train
 from seqcli.forecasting.calendar import between
@@ -282,7 +282,7 @@ def test_models_that_cannot_be_compared_are_not(tmp_path: Path, how: Plan, panel
 def test_a_folder_in_use_is_waited_for_but_not_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, lets_in: bool
 ) -> None:
-    monkeypatch.setattr(train, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(place, "LOCK_SECONDS", 1.0)
     out, held, done = tmp_path / "fx", threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from seqcli.core import checkpoint
+from seqcli.core.place import Place
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
 from seqcli.generation import data, ngram, plan, train
 from seqcli.generation.chunks import Streams, log_probabilities
@@ -57,7 +58,7 @@ def tiny(corpus: Corpus, **flags: Any) -> Plan:
 
 
 def trained(corpus: Corpus, out: Path, how: Plan, **place: bool) -> Result:
-    result = finished(train.train(corpus, train.Place(out, **place), how))
+    result = finished(train.train(corpus, Place(out, **place), how))
     assert isinstance(result, Result)
     return result
 
@@ -208,7 +209,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(
     whole: tuple[Path, Result], corpus: Corpus, tmp_path: Path, after: int
 ) -> None:
     out = tmp_path / "model"
-    work = train.train(corpus, train.Place(out), tiny(corpus))
+    work = train.train(corpus, Place(out), tiny(corpus))
     with pytest.raises(Interrupted):
         for number, sign in enumerate(work):
             if sign.stage == "training" and number >= after:
@@ -266,7 +267,7 @@ def test_a_training_that_diverges_leaves_its_last_good_weights(corpus: Corpus, t
 
 
 def test_signs_of_life_say_loss_bits_speed_and_the_time_left(corpus: Corpus, tmp_path: Path) -> None:
-    signs = list(train.train(corpus, train.Place(tmp_path / "model"), tiny(corpus, epochs=2)))
+    signs = list(train.train(corpus, Place(tmp_path / "model"), tiny(corpus, epochs=2)))
     lines = [sign for sign in signs if sign.stage == "training" and sign.line]
     assert len(lines) == 2
     for word in ("epoch 1", "loss", "validation", "bits a character", "units a second", "left"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqcli.core.place import Place
 from seqcli.generation import data, plan, report, train
 from seqcli.generation.data import Corpus
 from seqcli.generation.loading import load
@@ -39,7 +40,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 def trained(corpus: Corpus, out: Path, **asked: Any) -> Result:
     flags = {"hidden": 16, "epochs": 2, "seed": 1, "threads": 1, "device": "cpu", "batch_size": 8}
-    result = finished(train.train(corpus, train.Place(out), plan.make(corpus, flags, bptt=20, **asked)))
+    result = finished(train.train(corpus, Place(out), plan.make(corpus, flags, bptt=20, **asked)))
     assert isinstance(result, Result)
     return result
 

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch  # noqa: TID253 - held equal to NumPy here
 
 from seqcli.classification import data, explain, plan, predict, train
 from seqcli.classification.config import ClassifierConfig
 from seqcli.classification.data import Example, Partition
 from seqcli.classification.encoding import Split
+from seqcli.classification.model import Classifier, TensorBatch
+from seqcli.classification.network import Network
 from seqcli.classification.plan import Plan
 from seqcli.classification.pretrained import Donor
 from seqcli.classification.unit_features import UnitFeatures
@@ -146,7 +149,16 @@ def test_numpy_and_pytorch_agree_and_spaces_have_no_label_of_their_own(whole: Pa
     model = predict.load(whole)
     texts = ["昨日の焼肉", "水泳", "", " \n", "鯖🐟", "試合の話をした" * 60]
     by_numpy = model.probabilities(texts)
-    assert np.abs(by_numpy - model.probabilities(texts, backend="torch")).max() < 1e-5
+    encoded = model.features.read(texts, Split.of(model.split(texts)))
+    net = Classifier(model.config, len(model.features.words), len(model.features.characters), torch.zeros(2))
+    first = {name: value for name, value in model.tensors.items() if not name.startswith("member.")}
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in first.items()})
+    with torch.inference_mode():
+        logits, _ = net.eval()(TensorBatch.of(encoded.batch(range(len(texts)))))
+    ours = Network.from_tensors(replace(model.config, members=1), first).log_probabilities(
+        encoded.batch(range(len(texts)))
+    )
+    assert np.abs(ours - torch.log_softmax(logits, dim=1).numpy()).max() < 1e-5
     assert np.array_equal(by_numpy[2], by_numpy[3])
     assert np.abs(by_numpy[0] - by_numpy[1]).max() > 1e-6
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,11 @@ def weights(network: Floats, ngram: Floats, orders: Ints, order: int) -> tuple[f
     return tuple(_best(odds[orders == one], overall, _FAMILIAR) for one in range(order))
 
 
-def mixed(network: Floats, ngram: Floats, orders: Ints, chosen: tuple[float, ...]) -> Floats:
-    """Natural log-probabilities of the mixture, ``(t,)``. Arguments as of ``weights``, and its result."""
+def mixed(network: NDArray[np.floating[Any]], ngram: Floats, orders: Ints, chosen: tuple[float, ...]) -> Floats:
+    """Natural log-probabilities of the mixture. Arguments as of ``weights``, of any one shape, and its result."""
     share = np.array(chosen)[orders]
     with np.errstate(divide="ignore"):  # a weight of 0 or 1
-        both: Floats = np.logaddexp(np.log(share) + network, np.log1p(-share) + ngram)
+        both: Floats = np.logaddexp(np.log(share) + network, np.log1p(-share) + ngram, dtype=np.float64)
     return both
 
 

@@ -18,6 +18,7 @@ from seqcli.core.units import DOCUMENT
 from seqcli.errors import UsageError
 from seqcli.generation import network as networks
 from seqcli.generation.cache import Memory, Settings
+from seqcli.generation.mixing import mixed
 from seqcli.generation.network import Ids, Network
 from seqcli.generation.ngram import Ints, KneserNey
 
@@ -162,7 +163,7 @@ class Mixture:
             The scores, and what is known afterwards.
         """
         layers, memory, matched = reading.layers, reading.memory, reading.matched
-        hidden = network = ngram = weight = None
+        hidden = network = ngram = both = None
         if self.network is not None:
             hidden, layers = self.network.before(tokens, layers)
             network = self.network.chosen(hidden.reshape(tokens.size, -1), tokens.ravel()).reshape(tokens.shape)
@@ -173,10 +174,12 @@ class Mixture:
             ngram = self.ngram.log_probabilities(row, ()).reshape(len(tokens), -1)[:, before:]
             if network is not None:
                 orders = self.ngram.order_matched(row, ()).reshape(len(tokens), -1)[:, before:]
-                weight = np.array(self.weights)[orders]
+                both = mixed(network, ngram, orders, self.weights)
             for ids in tokens[:, max(0, tokens.shape[1] - before) :].T:
                 matched = self.ngram.advance(matched, ids)
-        scores = Scores(network, ngram, _mixed(network, ngram, weight))
+        known = both if both is not None else network if network is not None else ngram
+        assert known is not None
+        scores = Scores(network, ngram, known)
         if memory is not None and hidden is not None:
             scores = replace(scores, mixture=memory.scored(scores.mixture, hidden, tokens))
             memory = memory.remember(hidden, tokens)
@@ -200,17 +203,6 @@ class Scores:
     network: Floats | None
     ngram: Floats | None
     mixture: Floats
-
-
-def _mixed(network: Floats | None, ngram: Floats | None, weight: Floats | None) -> Floats:
-    """What network and n-grams give together, or the one that there is."""
-    if network is None or ngram is None or weight is None:
-        alone = network if ngram is None else ngram
-        assert alone is not None
-        return alone
-    with np.errstate(divide="ignore"):  # a weight of 0 or 1
-        both: Floats = np.logaddexp(np.log(weight) + network, np.log1p(-weight) + ngram, dtype=np.float64)
-    return both
 
 
 def _tail(before: Ids, tokens: Ids) -> Ids:

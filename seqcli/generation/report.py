@@ -53,7 +53,7 @@ class Scored:
         model: its name: ``mixture``, ``lstm``, ``kneser-ney``, …
         part: ``valid`` or ``test``.
         logs: ``(n,)`` the natural logarithm of the probability of each unit behind the first ``<doc>``.
-        seconds: processor time of its training.
+        seconds: that its training took.
     """
 
     model: str

@@ -49,7 +49,8 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
 
     Returns:
         Records of ``prompt, text`` (what follows the prompt), ``log_probability`` (natural, of the text by the model,
-        however it was drawn) and ``ended``: ``length``, ``stop``, or ``document`` where the model ended it.
+        whose cache remembers the prompt alone, however it was drawn) and ``ended``: ``length``, ``stop``, or
+        ``document`` where the model ended it.
     """
     mixture = model.mixture.only(request.part)
     for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model, mixture):

@@ -76,11 +76,10 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
                 config = replace(plan.config, mixture=())
                 _save(out, corpus, plan, config=config, counts=counts, state=fit.state, told=sad)
             raise
-        trained = time.process_time() - began - counted
         yield Progress("measuring", state.step, state.planned_steps)
         network = Network.from_tensors(plan.config, state.weights())
         try:
-            scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=trained)
+            scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=state.seconds)
             config = scores.config(plan)
             told = _report(corpus, config, scores)
         except KeyboardInterrupt as stop:  # what is measured has no step to end

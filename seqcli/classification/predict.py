@@ -32,7 +32,9 @@ Floats = NDArray[np.floating[Any]]
 KIND = "classifier"
 LINEAR = "linear.safetensors"
 
-_BATCH = 64  # texts of about one length that a network reads together
+# Texts of about one length that the networks read together: so many that a product is worth its call, so few that what
+# is known of their tokens stays in the cache.
+_FEWEST, _MOST, _TOKENS = 32, 128, 4096
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,12 @@ class Model:
         encoded = self.features.read(texts, Split.of(tokens))
         logs = np.empty((len(texts), len(self.labels)), np.float32)
         order = np.argsort(encoded.lengths, kind="stable")  # texts of one length need no padding
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
+        start = 0
+        while start < len(order):
+            length = max(1, int(encoded.lengths[order[start]]))
+            rows = order[start : start + min(_MOST, max(_FEWEST, _TOKENS // length))]
             logs[rows] = self._network.log_probabilities(encoded.batch(rows))
+            start += len(rows)
         linear = None
         if self.linear is not None and self.config.fusion:
             words = [[token.normalized for token in text] for text in tokens]

@@ -192,6 +192,9 @@ class Output:
         widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
         if self.out.isatty():
             room = shutil.get_terminal_size().columns - len(_GAP) * (len(widths) - 1)
+            if sum(widths) > room:  # of probability.グルメ the label says more
+                rows[0] = [_DOTTED.sub("", name) for name in rows[0]]
+                widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
             while sum(widths) > room and max(widths) > _NARROWEST:
                 widths[widths.index(max(widths))] -= 1
         for place, row in enumerate(rows):
@@ -200,6 +203,7 @@ class Output:
             self.out.write((f"\x1b[1m{line}\x1b[0m" if heading else line) + "\n")
 
 
+_DOTTED = re.compile(r"^[a-z_]+\.(?=.)")  # the first part of a heading such as probability.グルメ
 _GAP, _NARROWEST = "  ", 6  # between columns; a column that was cut, in characters
 
 
@@ -246,7 +250,11 @@ def _table_cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 1e5 else f"{value:,.0f}"
-    return _visible(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_table_cell, value))
+    if isinstance(value, Mapping):  # グルメ 0.9209
+        return " ".join(map(_table_cell, value.values()))
+    return _visible(str(value))
 
 
 def _visible(text: str) -> str:
@@ -275,24 +283,35 @@ class _Bar:
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
         columns = (
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[count]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}", markup=False),
+            # The first to give way on a narrow terminal.
+            TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         )
-        self._progress = Progress(*columns, console=Console(file=stream), transient=True)
+        self._progress = Progress(*columns, console=Console(file=stream), transient=True, expand=True)
         self._tasks: dict[str, Any] = {}
         self._progress.start()
 
     def show(self, progress: Progress) -> None:
         if progress.stage not in self._tasks:
-            self._tasks[progress.stage] = self._progress.add_task(progress.stage, total=progress.total, text="")
+            for task in self._progress.tasks:  # a stage is over when the next one begins
+                self._progress.update(task.id, total=1, completed=1, count="", text="")
+            self._tasks[progress.stage] = self._progress.add_task(progress.stage, total=None, text="", count="")
+        count = f"{progress.done:,}" if progress.done or progress.total else ""
+        if progress.total:
+            count += f"/{progress.total:,}"
         self._progress.update(
-            self._tasks[progress.stage], completed=progress.done, total=progress.total, text=progress.text
+            self._tasks[progress.stage],
+            completed=progress.done,
+            total=progress.total,
+            text=progress.text,
+            count=count,
         )
 
     def close(self) -> None:

@@ -75,6 +75,26 @@ def test_json_has_real_japanese_and_null_for_what_is_no_number(capsys: pytest.Ca
     assert found == ODD | {"nan": None, "inf": None}
 
 
+def test_a_table_shows_what_a_record_holds_and_no_python(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("table").emit([{"top": [{"label": "グルメ", "probability": 0.92}, {"label": "旅", "probability": 0.08}]}])
+    assert capsys.readouterr().out.splitlines() == ["top", "グルメ 0.9200, 旅 0.0800"]
+
+
+def test_on_a_narrow_terminal_a_heading_keeps_the_part_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    record = {f"probability.{name}": 0.5 for name in ("グルメ", "旅", "電話")}
+    for columns, heading in ((80, "probability.グルメ"), (30, "グルメ")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        out = Output("table")
+        out.out = Terminal()
+        out.emit([record])
+        assert out.out.getvalue().startswith(heading)
+
+
 def test_csv_quotes_what_needs_it_and_leaves_unknowns_empty(capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = csv.DictReader(io.StringIO(emitted(capsys, "csv")))
     assert found == {"名前": ODD["名前"], "nan": "", "inf": "", "none": "", "yes": "true", "list": '[1.5, "ぬ"]'}

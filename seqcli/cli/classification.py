@@ -154,14 +154,14 @@ def classify(
         ),
     ] = None,
     text_column: options.TextColumn = "text",
-    input_format: options.InputFormat = None,
+    input_format: options.TextFormat = None,
     encoding: options.Encoding = "auto",
     on_error: options.OnError = "mark",
 ) -> None:
     """Say of each text which label it has, and how surely; the rows and columns of a table stay as they are."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more start slower, and --workers divides the work better
     from seqcli.classification import predict, stream
-    from seqcli.core.texts import items
+    from seqcli.core.texts import files_among, items
 
     request = stream.Request(
         top_k, probabilities, threshold, explain or plot is not None, on_error, batch_size, plot, out.format == "csv"
@@ -171,7 +171,7 @@ def classify(
         "input_format": input_format, "column": text_column, "encoding": encoding, "on_error": on_error
     }  # fmt: skip
     source = items(texts or [], file, **reading)
-    out.tell((), handle.open().warnings())
+    out.tell((), (*files_among(texts or ()), *handle.open().warnings()))
     if output is not None:
         job = stream.job(texts or [], file, reading)
         count = out.follow(stream.to_file(handle, request, source, output, job, tally=tally, workers=workers))

@@ -86,7 +86,7 @@ def train_generator(
         ),
     ] = None,
     text_column: options.TextColumn = "text",
-    input_format: options.InputFormat = None,
+    input_format: options.TextFormat = None,
     encoding: options.Encoding = "auto",
 ) -> None:
     """Train a language model on text, and say whether it predicts better than counting does."""

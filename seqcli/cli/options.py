@@ -96,6 +96,15 @@ InputFormat = Annotated[
         "--input-format", help="The table's format.", show_default="by suffix; csv for -", rich_help_panel="Table"
     ),
 ]
+TextFormat = Annotated[
+    Literal["csv", "tsv", "jsonl", "parquet"] | None,
+    typer.Option(
+        "--input-format",
+        help="A table's format.",
+        show_default="by suffix; - and others: a text a line",
+        rich_help_panel="Table",
+    ),
+]
 Encoding = Annotated[
     str, typer.Option("--encoding", help="auto finds UTF-8, ISO-2022-JP, EUC-JP and cp932.", rich_help_panel="Table")
 ]

@@ -52,10 +52,11 @@ def tokenize(
     ] = None,
 ) -> None:  # fmt: skip
     """Split Japanese into words, as GiNZA does but faster: a record a token, or a line of words a text."""
-    from seqcli.core.texts import Texts
+    from seqcli.core.texts import Texts, files_among
     from seqcli.core.tokens import Tokenizer
     from seqcli.text import tokenizing as room
 
+    out.tell((), files_among(texts or ()))
     given = Texts(texts, file, encoding, on_error)
     splitter = Tokenizer(split_mode, form, user_dictionary, tokenizer, normalize)
     splitting = room.Splitting(splitter, analyze, wakati)

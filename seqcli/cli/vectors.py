@@ -68,15 +68,16 @@ def embed(
         ),
     ] = None,
     text_column: options.TextColumn = "text",
-    input_format: options.InputFormat = None,
+    input_format: options.TextFormat = None,
     encoding: options.Encoding = "auto",
     on_error: options.OnError = "mark",
 ) -> None:
     """Turn words, characters or texts into vectors: GiNZA's, your own, or a local BERT's."""
-    from seqcli.core.texts import items
+    from seqcli.core.texts import files_among, items
     from seqcli.vectors import embed as room
 
     _prepare(out, model)
+    out.tell((), files_among(texts or ()))
     request = room.request(unit, model, lookup == "surface", recipe, how=how, on_error=on_error)
     reading: dict[str, Any] = {
         "input_format": input_format,

@@ -14,6 +14,7 @@ from seqcli.core.rows import text as text_of
 from seqcli.errors import InputError, UsageError
 
 _ROWS = 500  # rows that are worked on together, and
+_LONGEST_NAME = 255  # bytes, of a file, on most systems
 _CHARACTERS = 20_000  # their characters in all: what is in memory at once
 
 
@@ -56,9 +57,27 @@ def items(
         what = "no text" if file is None else "both arguments and --file"
         raise UsageError("TEXT", what, "give texts, --file PATH, or - for standard input")
     if file is None and list(texts) != ["-"]:
+        alone(texts)
         return iter([Item(_repaired(text)) for text in texts])
     sources = matching(file or "-")
     return itertools.chain.from_iterable(_rows(one, input_format, column, encoding, on_error) for one in sources)
+
+
+def alone(texts: Sequence[str]) -> None:
+    """Refuses ``-`` among texts.
+
+    Raises:
+        UsageError: it stands there.
+    """
+    if "-" in texts and len(texts) > 1:
+        what = "- stands for standard input, which is not read beside texts on the command line"
+        raise UsageError("TEXT", what, "give - alone, or the texts alone")
+
+
+def files_among(texts: Sequence[str]) -> tuple[str, ...]:
+    """Sentences about texts that are names of files here: whoever types one seldom means its name."""
+    found = [text for text in texts if len(text) < _LONGEST_NAME and Path(text).is_file()]
+    return tuple(f"{name} was taken as a text; there is a file of that name: --file {name} reads it" for name in found)
 
 
 def _rows(source: str, input_format: str | None, column: str, encoding: str, on_error: OnError) -> Iterator[Item]:
@@ -136,6 +155,7 @@ class Texts(Iterator[Text]):
             raise UsageError("--file", "cannot be read besides texts on the command line", "give one or the other")
         if not words and file is None:
             raise UsageError("TEXT", "no text was given", "give texts, --file PATH, or - for standard input")
+        alone(words or ())
         self.bad = 0
         self.settings = {"encoding": encoding, "on_error": on_error}
         self._first = ""

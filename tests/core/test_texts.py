@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqcli.core.texts import Item, Text, Texts, items
+from seqcli.core.texts import Item, Text, Texts, files_among, items
 from seqcli.errors import InputError, UsageError
 
 
@@ -74,3 +74,16 @@ def test_nothing_to_read_and_two_sources_are_refused(tmp_path: Path) -> None:
         Texts(["猫"], tmp_path)
     with pytest.raises(InputError, match="no such file"):
         next(Texts(None, tmp_path / "missing"))
+
+
+def test_standard_input_stands_alone() -> None:
+    for ask in (lambda: items(["電話", "-"], None), lambda: Texts(["-", "-"])):
+        with pytest.raises(UsageError, match="standard input"):
+            ask()
+
+
+def test_a_text_that_is_the_name_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("posts.txt").write_text("焼肉", encoding="utf-8")
+    (said,) = files_among(["焼肉", "posts.txt", "長い" * 500, ""])
+    assert "--file posts.txt reads it" in said

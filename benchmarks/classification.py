@@ -123,7 +123,7 @@ def ours(which: str, parts: Partition, seed: int, models: Path) -> Answers:
     begun = time.process_time()
     _finished(train.train(parts, Place(out, overwrite=True), plan))
     seconds = time.process_time() - begun
-    found = predict.load(out).probabilities([example.text for example in parts.test], backend="torch")
+    found = predict.load(out).probabilities([example.text for example in parts.test])
     return Answers.of("seqcli", np.log(np.maximum(found, 1e-30)), seconds)
 
 
@@ -156,14 +156,13 @@ def speed(model: Path, parts: Partition, folder: Path) -> dict[str, Any]:
     }
     texts = [example.text for example in parts.train][:BULK_ROWS]
     loaded = predict.load(model)
-    for backend in ("numpy", "torch"):
-        rates = []
-        loaded.probabilities(texts[:100], backend=backend)  # warms up
-        for _ in range(3):
-            begun = time.process_time()
-            loaded.probabilities(texts, backend=backend)
-            rates.append(len(texts) / (time.process_time() - begun))
-        found[f"texts a CPU second, {backend}"] = round(statistics.median(rates), 1)
+    loaded.probabilities(texts[:100])  # warms up
+    rates = []
+    for _ in range(3):
+        begun = time.process_time()
+        loaded.probabilities(texts)
+        rates.append(len(texts) / (time.process_time() - begun))
+    found["texts a CPU second"] = round(statistics.median(rates), 1)
     many = folder / "many.csv"
     with many.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["text"], *([text] for text in texts)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,6 @@ from seqcli.core.rows import text as text_of
 from seqcli.errors import InputError, UsageError
 
 _ROWS = 500  # rows that are worked on together, and
-_LONGEST_NAME = 255  # bytes, of a file, on most systems
 _CHARACTERS = 20_000  # their characters in all: what is in memory at once
 
 
@@ -76,7 +76,7 @@ def alone(texts: Sequence[str]) -> None:
 
 def files_among(texts: Sequence[str]) -> tuple[str, ...]:
     """Sentences about texts that are names of files here: whoever types one seldom means its name."""
-    found = [text for text in texts if len(text) < _LONGEST_NAME and Path(text).is_file()]
+    found = [text for text in texts if os.path.isfile(text)]  # noqa: PTH113 - Path's raises where a text is long
     return tuple(f"{name} was taken as a text; there is a file of that name: --file {name} reads it" for name in found)
 
 

@@ -85,5 +85,5 @@ def test_standard_input_stands_alone() -> None:
 def test_a_text_that_is_the_name_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("posts.txt").write_text("焼肉", encoding="utf-8")
-    (said,) = files_among(["焼肉", "posts.txt", "長い" * 500, ""])
+    (said,) = files_among(["焼肉", "posts.txt", "長い" * 500, "文" * 100, "a/" * 120, ""])
     assert "--file posts.txt reads it" in said

@@ -241,8 +241,10 @@ class Features:
 
 
 def tokens(tokenizer: Tokenizer, text: str, most: int) -> list[Token]:
-    """The first tokens of a text, at most ``most``."""
-    return tokenizer.tokens(text[: most * _CHARACTERS_A_TOKEN])[:most]
+    """The first tokens of a text, at most ``most``; whitespace before them, however long, counts for nothing."""
+    before = len(text) - len(text.lstrip())
+    found = tokenizer.tokens(text[before : before + most * _CHARACTERS_A_TOKEN])[:most]
+    return [token._replace(start=token.start + before, end=token.end + before) for token in found] if before else found
 
 
 def vocabulary(split: Split, *, min_count: int) -> tuple[list[str], list[str]]:

@@ -63,4 +63,4 @@ class UnitFeatures(Features):
         return [DOCUMENT, *self.units.encode(self._beginning(text)).tolist()][: self.config.max_tokens]
 
     def _beginning(self, text: str) -> str:
-        return text[: self.config.max_tokens * _CHARACTERS_A_UNIT]
+        return text.lstrip()[: self.config.max_tokens * _CHARACTERS_A_UNIT]

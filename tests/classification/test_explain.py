@@ -24,7 +24,7 @@ def explained(model: Model, text: str) -> list[Record]:
 
 
 def test_the_tokens_stand_where_they_say_and_the_attention_is_shared_out(model: Model) -> None:
-    for text in (TEXTS[0], "　焼肉 ラーメン\n🍣"):
+    for text in (TEXTS[0], "　焼肉 ラーメン\n🍣", "\n　" * 5000 + TEXTS[0]):
         found = explained(model, text)
         assert [text[one["start"] : one["end"]] for one in found] == [one["token"] for one in found]
         assert sum(one["attention"] for one in found) == pytest.approx(1, abs=1e-5)
@@ -55,6 +55,13 @@ def test_of_a_long_text_the_first_tokens_are_left_out_one_by_one(model: Model, m
     found = explained(model, TEXTS[0])
     assert [one["effect"] is None for one in found] == [False, False] + [True] * (len(found) - 2)
     assert {weight for _, weight in explain.shades(TEXTS[0], found)[2:]} <= {0.0}
+
+
+def test_whitespace_before_a_text_changes_nothing(model: Model) -> None:
+    plain, moved = (model.probabilities([before + TEXTS[0]])[0] for before in ("", " " * 5000))
+    assert plain == pytest.approx(moved, abs=0.02)  # the linear model counts one space
+    before, after = (explained(model, space + TEXTS[0]) for space in ("", " " * 5000))
+    assert [(one["token"], one["start"] - 5000) for one in after] == [(one["token"], one["start"]) for one in before]
 
 
 def test_shades_cover_the_text(model: Model) -> None:

@@ -192,7 +192,9 @@ def test_an_explanation_has_a_record_for_each_token(whole: Path) -> None:
 
 def test_a_long_text_is_read_to_the_same_length_as_any_other(donor: Path) -> None:
     features = reader(donor, max_tokens=20)
-    assert len(features.read(["焼肉" * 500_000], Split.of([])).texts[0]) == 20
+    (long, plain, moved) = features.read(["焼肉" * 500_000, "焼肉", " \n" * 500 + "焼肉"], Split.of([])).texts
+    assert len(long) == 20
+    assert len(plain) > 1 and plain.tolist() == moved.tolist()  # whitespace before a text takes no room
 
 
 @pytest.mark.parametrize(

@@ -123,5 +123,5 @@ def _vectors(plan: Plan, seen: Split) -> tuple[Source | None, Table | None, vect
     if plan.vectors == "ginza":
         return *vectors.ginza(), None
     words = [form for kind in seen.kinds for form in kind]
-    own = vectors.Own.of(open_vectors(plan.vectors), words)
+    own = vectors.Own.of(open_vectors(plan.vectors, "--vectors"), words)
     return own.source(), own.table(), own

@@ -70,18 +70,19 @@ class Found(NamedTuple):
     row: int | None
 
 
-def open_vectors(model: str | Path = "ginza") -> VectorStore:
+def open_vectors(model: str | Path = "ginza", option: str = "--model") -> VectorStore:
     """The table that a person means by ``--model``, converted into the cache if that has not been done before.
 
     Arguments:
         model: ``ginza``, a model folder of ``train-vectors``, or a file of vectors.
+        option: what the person typed before it, for an error.
 
     Raises:
         MachineError: ja_ginza is not installed; the disk is full.
         ModelError: not a folder of vectors.
         InputError: no such file, or not one of vectors.
     """
-    place, build = _origin(model)
+    place, build = _origin(model, option)
     return vector_store.opened(place, build)
 
 
@@ -90,12 +91,12 @@ def is_ready(model: str | Path) -> bool:
     return _origin(model)[0].exists()
 
 
-def _origin(model: str | Path) -> tuple[Path, Callable[[Path], None]]:
+def _origin(model: str | Path, option: str = "--model") -> tuple[Path, Callable[[Path], None]]:
     """Where a table lies in the cache, and what puts it there."""
     if str(model) == "ginza":
         return _ginza()
     path = Path(model)
-    return _folder(path) if path.is_dir() else _file(path)
+    return _folder(path) if path.is_dir() else _file(path, option)
 
 
 def _ginza() -> tuple[Path, Callable[[Path], None]]:
@@ -161,7 +162,7 @@ def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
     return _place(f"model-{manifest.id}"), build
 
 
-def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
+def _file(path: Path, option: str) -> tuple[Path, Callable[[Path], None]]:
     try:
         status = path.stat()
     except OSError:
@@ -169,7 +170,7 @@ def _file(path: Path) -> tuple[Path, Callable[[Path], None]]:
 
         close = nearest(str(path), ["ginza"])
         hint = f"did you mean {close}?" if close else "ginza, a model folder, or a file such as cc.ja.300.vec"
-        raise InputError(f"--model {path}", "no such file, folder or model", hint) from None
+        raise InputError(f"{option} {path}", "no such file, folder or model", hint) from None
     # Not hashlib: it loads OpenSSL, which takes longer than to open the table.
     identity = f"{zlib.crc32(bytes(path.resolve())):08x}-{status.st_size:x}-{status.st_mtime_ns:x}"
 

@@ -366,6 +366,12 @@ def test_what_nobody_can_learn_from_is_refused(quick: Run, tmp_path: Path, rows:
     assert not (tmp_path / "m").exists()
 
 
+def test_vectors_that_are_not_there_are_called_as_they_were_given(quick: Run, tmp_path: Path) -> None:
+    posts(tmp_path / "t.csv", 60)
+    said = quick("train-classifier", "t.csv", "--vectors", "nosuch", "--out", "m", fails_with=3).stderr
+    assert "error: --vectors nosuch: no such file, folder or model" in said and "--model" not in said
+
+
 def test_a_training_can_start_from_a_generator(writer: Path, topics: Path, quick: Run, tmp_path: Path) -> None:
     posts(tmp_path / "t.csv", 60)
     train = ("train-classifier", "t.csv", "--members", 1, "--epochs", 1, "--threads", 1, "--out", "m", "--init-from")

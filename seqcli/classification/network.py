@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from seqcli.classification.config import PADDING, ClassifierConfig, prefix
 from seqcli.classification.encoding import Batch, Floats, Ints
 from seqcli.core.encoder import Encoder
-from seqcli.core.equations import Array
+from seqcli.core.equations import LSTM, Array, sigmoid_
 
 Bools = NDArray[np.bool_]
+
+_TOKENS, _TEXTS = 4096, 256  # of texts that are read side by side, so that what is worked on stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,34 +85,48 @@ class Member:
 
     def forward(self, batch: Batch) -> tuple[Floats, Floats]:
         """Logits ``(b, c)`` and attention ``(b, t)``, which is 0 at the padding."""
-        # As in core's equations a text is a column; the longest come first, so that those still read are the first.
-        order = np.argsort(-batch.lengths, kind="stable")
-        lengths, tokens = np.maximum(batch.lengths[order], 1), batch.tokens[order]
+        known = self._known(batch)  # (u, f)
+        encoders = [self.encoder] if self.encoder_reverse is None else [self.encoder, self.encoder_reverse]
+        # W x is worked out once for a distinct token, wherever it stands: most of what a large batch would cost.
+        tables = [known @ encoder.layers[0][0].W.T + encoder.layers[0][0].b for encoder in encoders]  # (u, gates·h)
+        logits = np.tile(np.log(self.prior), (len(batch), 1))
+        attention = np.zeros(batch.tokens.shape, np.float32)
+        order = np.argsort(-batch.lengths, kind="stable")  # the longest first, so that those still read are the first
+        order = order[: np.count_nonzero(batch.lengths)]
+        start = 0
+        while start < len(order):
+            longest = int(batch.lengths[order[start]])
+            rows = order[start : start + max(1, min(_TEXTS, _TOKENS // longest))]
+            tokens = batch.tokens[rows, :longest]
+            logits[rows], attention[rows, :longest] = self._block(encoders, tables, tokens, batch.lengths[rows])
+            start += len(rows)
+        return logits, attention
+
+    def _block(
+        self, encoders: Sequence[Encoder], tables: Sequence[Array], tokens: Ints, lengths: Ints
+    ) -> tuple[Array, Array]:
+        """The same of texts ``(b, t)`` without an empty one, the longest first."""
         steps = np.arange(tokens.shape[1])[:, None]
         mask = steps < lengths  # (t, b)
         turned = np.where(mask, lengths - 1 - steps, steps)  # (t, b): each text from its end, and back again
-        known = self._known(batch)  # (u, f)
-        read = [_walk(self.encoder, known, tokens, mask)]  # (t, hidden, b) each
+        orders = (tokens, np.take_along_axis(tokens, turned.T, axis=1))
+        read = [_walk(*one, mask) for one in zip(encoders, tables, orders, strict=False)]  # (t, b, hidden) each
         weight, bias = self.attention
         size = self.config.hidden
-        sums = weight[:, :size] @ read[0]  # (t, a, b)
-        if self.encoder_reverse is not None:
-            read.append(_walk(self.encoder_reverse, known, np.take_along_axis(tokens, turned.T, axis=1), mask))
-            sums += np.take_along_axis(weight[:, size:] @ read[1], turned[:, None], axis=0)
-        sums += bias[:, None]
-        scores = np.where(mask, self.query @ np.tanh(sums, out=sums), np.float32(-1e30))  # (t, b)
+        sums = read[0] @ weight[:, :size].T  # (t, b, a)
+        if len(read) > 1:
+            sums += np.take_along_axis(read[1] @ weight[:, size:].T, turned[..., None], axis=0)
+        sums += bias
+        scores = np.where(mask, np.tanh(sums, out=sums) @ self.query, np.float32(-1e30))  # (t, b)
         attention = np.exp(scores - scores.max(axis=0)) * mask
         attention /= attention.sum(axis=0)
         weights = (attention, np.take_along_axis(attention, turned, axis=0))
-        pooled = [(w[:, None] * h).sum(axis=0) for w, h in zip(weights, read, strict=False)]  # (hidden, b) each
-        pooled += [np.where(mask[:, None], h, np.float32(-1)).max(axis=0) for h in read]
+        pooled = [(w[..., None] * h).sum(axis=0) for w, h in zip(weights, read, strict=False)]  # (b, hidden) each
+        pooled += [np.where(mask[..., None], h, np.float32(-1)).max(axis=0) for h in read]
         if self.config.unit != "token":
-            pooled.append(read[0][lengths - 1, :, np.arange(len(lengths))].T)
+            pooled.append(read[0][lengths - 1, np.arange(len(lengths))])
         weight, bias = self.output
-        logits = (weight @ np.concatenate(pooled)).T + bias  # (b, c)
-        back = np.argsort(order)
-        empty = batch.lengths[:, None] == 0
-        return np.where(empty, np.log(self.prior), logits[back]), np.where(empty, 0, attention.T[back])
+        return np.concatenate(pooled, axis=1) @ weight.T + bias, attention.T
 
     def _known(self, batch: Batch) -> Floats:
         """What is known of each distinct token, ``(u, f)``."""
@@ -122,28 +138,45 @@ class Member:
         return np.concatenate(parts, axis=1)
 
 
-def _walk(encoder: Encoder, known: Floats, tokens: Ints, mask: Bools) -> Array:
-    """What an encoder makes of each token, ``(t, hidden, b)``; anything at the padding.
-
-    W x is worked out once for a distinct token, wherever it stands.
+def _walk(encoder: Encoder, table: Array, tokens: Ints, mask: Bools) -> Array:
+    """What an encoder makes of each token, ``(t, b, hidden)``; anything at the padding.
 
     Arguments:
         encoder: reads in one direction.
-        known: ``(u, f)``.
+        table: W x + b of its first layer for each distinct token, ``(u, gates·h)``.
         tokens: ``(b, t)``, the longest texts first.
         mask: ``(t, b)``, where a token stands.
     """
     active = mask.sum(axis=1).tolist()
     (cell,), *above = encoder.layers
-    table = cell.W @ known.T + cell.b[:, None]  # (gates·h, u)
-    columns = np.zeros((len(active), cell.hidden_size, len(tokens)), np.float32)
-    state = cell.zero_state(len(tokens))
-    for t, n in enumerate(active):
-        state = cell.step(table.take(tokens[:n, t], axis=1), tuple(s[:, :n] for s in state))
-        columns[t, :, :n] = state[0]
+    rows = np.zeros((*mask.shape, cell.hidden_size), np.float32)  # (t, b, hidden)
+    if isinstance(cell, LSTM):
+        _walk_lstm(cell, table, tokens, active, rows)
+    else:
+        state = cell.zero_state(len(tokens))
+        for t, n in enumerate(active):
+            state = cell.step(table[tokens[:n, t]].T, tuple(s[:, :n] for s in state))
+            rows[t, :n] = state[0].T
+    columns = rows.transpose(0, 2, 1)
     for (cell,) in above:
         columns, _ = cell.forward(columns, None, active)
-    return columns
+    return columns.transpose(0, 2, 1)
+
+
+def _walk_lstm(cell: LSTM, table: Array, tokens: Ints, active: Sequence[int], rows: Array) -> None:
+    """``LSTM.step`` with a text as a row, as the table has it: turning each step's rows into columns costs a third."""
+    size = cell.hidden_size
+    U = np.ascontiguousarray(cell.U.T)  # (h, 4h)
+    h, c = np.zeros((2, len(tokens), size), np.float32)
+    for t, n in enumerate(active):
+        a = h[:n] @ U
+        a += table[tokens[:n, t]]
+        gates, g = sigmoid_(a[:, : 3 * size]), np.tanh(a[:, 3 * size :])
+        c = gates[:, size : 2 * size] * c[:n]
+        g *= gates[:, :size]
+        c += g
+        h = np.tanh(c, out=rows[t, :n])
+        h *= gates[:, 2 * size :]
 
 
 @dataclass(frozen=True, eq=False)

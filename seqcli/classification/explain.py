@@ -67,12 +67,13 @@ def shades(text: str, explained: Sequence[Record]) -> list[tuple[str, float]]:
     return [(piece, weight) for piece, weight in [*pieces, (text[at:], 0.0)] if piece]
 
 
-def draw(explained: Sequence[Record], path: Path) -> None:
+def draw(explained: Sequence[Record], path: Path, title: str) -> None:
     """A picture of one explanation: the effect of each token, and the attention on it.
 
     Arguments:
         explained: what ``explanation`` said of a text; of a long one the beginning is drawn.
         path: ``.png`` or ``.svg``.
+        title: what stands above it.
     """
     explained = explained[:_DRAWN]
     figure, (axes,) = figures.new(height=max(2.0, 0.6 + 0.24 * len(explained)))
@@ -83,9 +84,10 @@ def draw(explained: Sequence[Record], path: Path) -> None:
     axes.barh(rows + 0.2, effects, height=0.4, color=colours)
     axes.barh(rows - 0.2, attention, height=0.3, color=figures.GREY)
     axes.axvline(0, color=figures.GREY, linewidth=0.8)
-    axes.set_yticks(rows, [one["token"] for one in explained])
+    axes.set_yticks(rows, [one["token"] for one in explained], parse_math=False)  # a $ is a token like any other
+    axes.set_title(title, parse_math=False)
     said = (
         "blue speaks for the label, red against it (change of the log probability without the token); grey: attention"
     )
-    axes.set_title(said, fontsize=9, color=figures.GREY)
+    axes.set_xlabel(said, fontsize=9, color=figures.GREY)
     figures.save(figure, path)

@@ -23,6 +23,7 @@ from seqcli.results import Progress, Record
 
 UNSURE = "unsure"
 BATCH = 512
+_TITLE = 40  # characters of a text above its picture
 _CHARACTERS = 100_000  # of a batch: what is in memory at once stays below a hundred megabytes
 
 
@@ -38,6 +39,7 @@ class Request:
         on_error: what a bad row does.
         batch_size: rows that are worked on together.
         plot: draw the explanation of the first text here.
+        column: the text of a table.
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
 
     Raises:
@@ -53,6 +55,7 @@ class Request:
     batch_size: int = BATCH
     plot: Path | None = None
     even: bool = False
+    column: str = "text"
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -68,21 +71,26 @@ class Tally:
     Arguments:
         labels: rows by what was predicted.
         failed: rows of the input that could not be used.
+        first: what is wrong with the first of them.
         skipped: whether those were left out.
         empty: rows without a single token.
         renamed: columns that the input had already, and what ours are called instead.
+        drawn: whether there was something to draw.
     """
 
     labels: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    first: str = ""
     skipped: bool = False
     empty: int = 0
     renamed: dict[str, str] = field(default_factory=dict)
+    drawn: bool = False
 
     def add(self, other: Tally) -> None:
         """Counts what happened elsewhere."""
         self.labels.update(other.labels)
         self.failed += other.failed
+        self.first = self.first or other.first
         self.skipped |= other.skipped
         self.empty += other.empty
         self.renamed |= other.renamed
@@ -175,15 +183,28 @@ def _answered(
     model: Handle, request: Request, items: Iterable[list[Item]], tally: Tally, workers: int
 ) -> Generator[list[Record], None, None]:
     """The records of each batch."""
-    waiting = request.plot is not None
     with contextlib.closing(bulk.run(partial(_batch, model, request), items, workers=workers, chunk=1)) as work:
         for records, happened in work:
             tally.add(happened)
-            explained = next(filter(None, (record.get(tally.name("explanation")) for record in records)), None)
-            if waiting and explained and request.plot is not None:
-                explain.draw(explained, request.plot)
-                waiting = False
+            if request.plot is not None and not tally.drawn:
+                told = next((record for record in records if record.get(tally.name("explanation"))), None)
+                if told is not None:
+                    _draw(told, request, tally, request.plot)
+                    tally.drawn = True
             yield records
+
+
+def shown(record: Record, column: str) -> str:
+    """The text of a record: of a table it stands in ``column``, otherwise in ours."""
+    return str(record[column] if column in record else record["text"])
+
+
+def _draw(record: Record, request: Request, tally: Tally, path: Path) -> None:
+    """A picture of one record's explanation."""
+    text = " ".join(shown(record, request.column).split())
+    text = text if len(text) <= _TITLE else f"{text[: _TITLE - 1]}…"
+    title = f"{text} → {record[tally.name('predicted')]}, {record[tally.name('probability')]:.2f}"
+    explain.draw(record[tally.name("explanation")], path, title)
 
 
 def _check(model: Handle, request: Request) -> None:
@@ -213,6 +234,7 @@ def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[lis
             records.append(_record(model, request, item, answer, tally))
             continue
         tally.failed += 1
+        tally.first = tally.first or str(item.error)
         tally.skipped = request.on_error == "skip"
         if not tally.skipped:
             records.append(_record(model, request, item, None, tally))

@@ -10,6 +10,7 @@ import typer
 from seqcli.cli import options
 from seqcli.cli.app import command
 from seqcli.cli.output import Output
+from seqcli.errors import InputError
 from seqcli.results import Record
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ def classify(
     from seqcli.core.texts import files_among, items
 
     request = stream.Request(
-        top_k, probabilities, threshold, explain or plot is not None, on_error, batch_size, plot, out.format == "csv"
-    )
+        top_k, probabilities, threshold, explain or plot is not None, on_error, batch_size, plot, out.format == "csv",
+        text_column,
+    )  # fmt: skip
     handle, tally = predict.Handle.of(model), stream.Tally()
     reading: dict[str, Any] = {
         "input_format": input_format, "column": text_column, "encoding": encoding, "on_error": on_error
@@ -176,24 +178,35 @@ def classify(
         job = stream.job(texts or [], file, reading)
         count = out.follow(stream.to_file(handle, request, source, output, job, tally=tally, workers=workers))
         out.say(f"{count:,} rows in {output}")
+        used = count > tally.failed
     else:
         records = stream.stream(handle, request, source, tally, workers=workers)
         if request.explain and out.format == "table":
             _paint(out, records, tally, text_column)
         else:
             out.emit(records)
+        used = bool(tally.labels)
     for sentence in tally.sentences():
         out.say(sentence)
+    if plot:
+        out.say(f"{plot} shows the first text" if tally.drawn else f"no text has a word to draw: there is no {plot}")
+    if tally.failed and not used:
+        what = f"not one row could be used; the first: {tally.first}"
+        raise InputError("classify", what, "check --input-format, --text-column and --encoding")
 
 
 def _paint(out: Output, records: Iterable[Record], tally: "Tally", text_column: str) -> None:
     """Each answer, and below it the text with its tokens in the colours of their effects."""
-    from seqcli.classification import explain
+    from seqcli.classification import explain, stream
 
+    legend = "blue speaks for the label, red against it" if out.colour else "[+ ] speaks for the label, [- ] against it"
     for record in records:
         explained = record.get(tally.name("explanation"))
         if explained is None:
             out.line(str(record.get(tally.name("error"))))
             continue
+        if legend:
+            out.say(legend)
+            legend = ""
         out.line(f"{record[tally.name('predicted')]}  {record[tally.name('probability')]:.4f}")
-        out.shaded(explain.shades(str(record[text_column]), explained))
+        out.shaded(explain.shades(stream.shown(record, text_column), explained))

@@ -88,9 +88,14 @@ class Output:
             self.out.flush()
         self.line("")
 
+    @property
+    def colour(self) -> bool:
+        """Whether there is colour on stdout."""
+        return _has_colour(self.out)
+
     def shaded(self, pieces: Iterable[tuple[str, float]]) -> None:
         """One line on stdout whose pieces weigh from -1 to 1: blue and red, or in brackets where there is no colour."""
-        colour = _has_colour(self.out)
+        colour = self.colour
         line = ""
         for text, weight in pieces:
             strength = round(abs(weight) * len(_BLUES))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqcli.core.lines import BadLineError, Lines, matching
-from seqcli.core.rows import FORMATS, OnError, read_table
+from seqcli.core.rows import FORMATS, OnError, Row, read_table
 from seqcli.core.rows import text as text_of
 from seqcli.errors import InputError, UsageError
 
@@ -107,12 +107,20 @@ def _table(source: str, kind: str | None, column: str, encoding: str, on_error: 
         text = ""
         if error is None:
             try:
-                text = text_of(row, column)
+                text = _present(row, column)
             except InputError as bad:
                 if on_error == "fail":
                     raise
                 error = bad
         yield Item(text, row.values, error)
+
+
+def _present(row: Row, column: str) -> str:
+    """The text of a row; an empty one is a text, one that is not there is none."""
+    if row.values.get(column) is None:
+        what = "no text: it is null" if column in row.values else "no text: the row has no such column"
+        raise InputError(row.where(column), what, "--on-error mark goes on and says so in the row")
+    return text_of(row, column)
 
 
 def batches(source: Iterable[Item], rows: int = _ROWS, characters: int = _CHARACTERS) -> Iterator[list[Item]]:

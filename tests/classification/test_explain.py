@@ -72,7 +72,9 @@ def test_shades_cover_the_text(model: Model) -> None:
 
 
 def test_an_explanation_is_drawn(model: Model, tmp_path: Path) -> None:
-    explain.draw(explained(model, TEXTS[0]), tmp_path / "x.svg")
-    explain.draw(explained(model, "焼肉 " * 300), tmp_path / "x.png")
-    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
+    explain.draw(explained(model, TEXTS[0]), tmp_path / "x.svg", "焼肉 → グルメ, 0.93")
+    explain.draw(explained(model, TEXTS[0]), tmp_path / "y.svg", "焼肉 → グルメ, 0.94")
+    explain.draw(explained(model, "焼肉 " * 300 + "$x_1^2$"), tmp_path / "x.png", "$\\frac$ 焼肉 $")  # no formula
+    first, second = ((tmp_path / name).read_bytes() for name in ("x.svg", "y.svg"))
+    assert first.startswith(b"<?xml") and first != second  # the title is in it
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

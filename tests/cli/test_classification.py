@@ -117,11 +117,35 @@ def test_a_csv_with_too_many_values_and_one_without_end_go_on(quick: Run, topics
     assert rows[1]["error"] == "t.csv: row 3: 3 values, but the header names 2 columns"
 
 
-def test_numbers_and_missing_values_are_texts_too(quick: Run, topics: Path) -> None:
-    given = '{"text": 5}\n{"text": null}\n{"other": 1}\n'
-    rows = quick("classify", topics, "-", "--input-format", "jsonl", stdin=given).rows
-    assert [row["predicted"] in LABELS for row in rows] == [True] * 3
-    assert rows[1]["probability"] == rows[2]["probability"]
+def test_a_number_is_a_text_and_a_missing_value_is_none(quick: Run, topics: Path, tmp_path: Path) -> None:
+    given = '{"text": 5}\n{"text": null}\n{"other": 1}\n{"text": ""}\n'
+    ran = quick("classify", topics, "-", "--input-format", "jsonl", stdin=given)
+    assert [row["predicted"] in LABELS for row in ran.rows] == [True, False, False, True]
+    assert [row.get("error") for row in ran.rows] == [
+        None,
+        "stdin: row 2: column text: no text: it is null",
+        "stdin: row 3: column text: no text: the row has no such column",
+        None,
+    ]
+    assert "1 row without a word" in ran.stderr and "2 rows could not be used" in ran.stderr
+    (tmp_path / "t.jsonl").write_text(given, encoding="utf-8")
+    refused = quick("classify", topics, "--file", "t.jsonl", "--on-error", "fail", "--batch-size", 1, fails_with=3)
+    assert len(refused.rows) == 1 and "error: t.jsonl: row 2: column text: no text" in refused.stderr
+    assert len(quick("classify", topics, "--file", "t.jsonl", "--on-error", "skip").rows) == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--on-error", "skip"), ("--output", "out.jsonl")])
+def test_a_job_whose_every_row_failed_has_failed(
+    quick: Run, topics: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": null}\n' * 2, encoding="utf-8")
+    ran = quick("classify", topics, "--file", "t.jsonl", *more, fails_with=3)
+    assert ran.stderr.splitlines()[-2:] == [
+        "error: classify: not one row could be used; the first: t.jsonl: row 1: column text: no text: it is null",
+        "hint: check --input-format, --text-column and --encoding",
+    ]
+    kept = (tmp_path / "out.jsonl").read_text(encoding="utf-8") if "--output" in more else ran.stdout
+    assert kept.count("no text") == 2 * ("skip" not in more)
 
 
 def test_a_missing_column_names_those_there_are(quick: Run, topics: Path, tmp_path: Path) -> None:
@@ -141,13 +165,22 @@ def test_reasons_are_records_in_a_pipe_and_marks_on_a_terminal(quick: Run, topic
     plain = quick("classify", topics, FOOD, "--explain", "--format", "table").stdout.splitlines()
     assert plain[0].split()[0] == row["predicted"]
     assert "[+" in plain[1] and "\x1b" not in plain[1]
-    bright = quick("classify", topics, FOOD, "--explain", "--format", "table", FORCE_COLOR="1").stdout
-    assert "\x1b[30;48;5;" in bright
+    bright = quick("classify", topics, FOOD, "--explain", "--format", "table", FORCE_COLOR="1")
+    assert "\x1b[30;48;5;" in bright.stdout and bright.stderr.startswith("blue speaks for the label, red against it\n")
+    plain = quick("classify", topics, FOOD, "--explain", "--format", "table", "--text-column", "body")
+    assert "[+ ] speaks for the label, [- ] against it" in plain.stderr and FOOD[:2] in plain.stdout
 
 
 def test_an_explanation_is_drawn(quick: Run, topics: Path, tmp_path: Path) -> None:
     assert "explanation" in quick("classify", topics, FOOD, "試合", "--plot", "x.png").rows[1]
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "t.csv").write_text(f"body,id\n,0\n{FOOD},1\n", encoding="utf-8")
+    table = ("classify", topics, "--file", "t.csv", "--text-column", "body", "--format", "csv", "--plot")
+    assert "x.svg shows the first text" in quick(*table, "x.svg").stderr
+    assert (
+        "no text has a word to draw: there is no none.svg" in quick("classify", topics, "", "--plot", "none.svg").stderr
+    )
+    assert not (tmp_path / "none.svg").exists()
     assert "no picture" in quick("classify", topics, FOOD, "--plot", "x.pdf", fails_with=2).stderr
 
 

@@ -14,3 +14,5 @@ $run benchmarks/forecast_accuracy.py
 $run benchmarks/unattended.py
 $run benchmarks/tokenization.py
 $run benchmarks/vectors.py
+$run benchmarks/classification.py
+$run benchmarks/generation.py

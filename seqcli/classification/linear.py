@@ -149,7 +149,7 @@ class LinearModel:
             weights, bias = tensors["weights"].astype(np.float32), tensors["bias"].astype(np.float32)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ModelError("linear.json", f"does not describe a linear model: {problem!r}") from None
-        if kind not in STRENGTHS or weights.shape != (sum(map(len, parts)), *bias.shape) or bias.ndim != 1:
+        if kind not in tuple(STRENGTHS) or weights.shape != (sum(map(len, parts)), *bias.shape) or bias.ndim != 1:
             raise ModelError("linear.safetensors", f"weights {weights.shape} do not fit linear.json")
         return cls(kind, strength, tuple(parts), weights, bias)
 

@@ -99,8 +99,8 @@ class Manifest:
 
     ``kind`` is one word (``forecaster``); ``created`` an ISO time; ``command`` what was typed; ``data`` holds at
     least ``fingerprint`` and the span that was seen; ``metrics`` the records of the training report, baselines
-    included. ``id`` names these weights with this config; ``digests`` holds the SHA-256 of each file
-    that is not JSON.
+    included. ``id`` names these weights with this config; ``digests`` holds the SHA-256 of each file that belongs to
+    them, but for ``config.json``, which is in ``id``. Older models have none of JSON files.
     Both are filled in by :func:`save`.
     """
 
@@ -173,6 +173,7 @@ def save(
 
     weights = {"model.safetensors": tensors, **(extra_tensors or {})}
     packed = {name: dump_tensors(value) for name, value in weights.items()} | dict(blobs or {})
+    packed |= {name: _bytes(dump_json(document)) for name, document in (documents or {}).items()}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()}
     identity = _identity(config, digests)
     versions = _versions() | dict(manifest.versions)
@@ -181,8 +182,7 @@ def save(
         folder = ModelFolder(new)
         for name, data in packed.items():
             _inside(new, name).write_bytes(data)
-        for name, document in {folder.config.name: dict(config), **(documents or {})}.items():
-            _write(_inside(new, name), dump_json(document))
+        _write(folder.config, dump_json(dict(config)))
         _write(folder.history, "".join(dump_json(dict(row), lines=True) for row in history))
         _write(folder.card, card)
         _keep_others(path, new)
@@ -276,8 +276,18 @@ def load_history(path: Path) -> list[dict[str, Any]]:
     return read_json_lines(ModelFolder(path).history)
 
 
+def check_documents(path: Path, manifest: Manifest) -> None:
+    """Refuse a folder one of whose JSON files is not the one that was saved.
+
+    Older models have no digests of them, and pass. Raises ModelError.
+    """
+    for name in manifest.digests:
+        if name.endswith(".json") and Path(name).name == name:  # the manifest may come from anywhere
+            load_bytes(path, name, digests=manifest.digests)
+
+
 def load_bytes(path: Path, name: str, *, digests: Mapping[str, str] | None = None) -> bytes:
-    """Read a file of another library's format, such as ``tokenizer.model``, after its digest was checked.
+    """Read a file as it stands, such as another library's ``tokenizer.model``, after its digest was checked.
 
     ``digests`` are those of the manifest, where the caller has read it. Raises ModelError.
     """
@@ -363,7 +373,11 @@ def _inside(path: Path, name: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    path.write_bytes(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _keep_others(old: Path, new: Path) -> None:

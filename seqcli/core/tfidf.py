@@ -227,6 +227,9 @@ class Tfidf:
         """
         try:
             settings = TfidfSettings(**{name: document[name] for name in TfidfSettings.__dataclass_fields__})
+            most = 0 if settings.most is None else settings.most
+            if not all(isinstance(value, int) for value in (settings.low, settings.high, most)):
+                raise TypeError("lengths and counts are whole numbers")
             parents, last, df = (tensors[name] for name in ("parents", "last", "df"))
             symbols, texts = list(document["symbols"]), int(document["texts"])
         except (KeyError, TypeError, ValueError, UsageError) as problem:

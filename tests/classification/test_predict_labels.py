@@ -13,7 +13,9 @@ import pytest
 from classifiers import GOLD, LABELS, TEXTS, save
 from conftest import environment
 
+from seqcli.classification.linear import LinearModel
 from seqcli.classification.predict import Handle, Model, load
+from seqcli.core import checkpoint
 from seqcli.errors import ModelError
 
 ODD = ("", "　\n", "xqzzwv ヷヸ", "焼肉" * 400, "#タグ 🍣\u200d ｶﾞ", "試合 " * 3)
@@ -110,6 +112,36 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "m" / name).unlink()
     with pytest.raises(ModelError, match=name):
         load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["labels.json", "vocab.json", "characters.json", "linear.json"])
+def test_a_file_that_was_changed_is_noticed(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "m")
+    file = tmp_path / "m" / name
+    whole = file.read_bytes()
+    swapped = whole.replace("試".encode(), b"XYZ") if name != "labels.json" else whole.replace(b"[", b'[ "x",')
+    for data in (swapped, whole[: len(whole) // 2], b"", b"null", b"[" * 100_000, whole + b"\xff"):
+        assert data != whole
+        file.write_bytes(data)
+        with pytest.raises(ModelError):
+            load(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kind": []}, {"strength": {}}, {"parts": 3}, {"parts": [3]}, {"parts": [{"unit": "char"}]}]
+    + [{"part": {name: value}} for name in ("low", "high", "symbols", "texts", "most") for value in (1.5, "x", [], -1)],
+)
+def test_a_model_of_before_the_digests_is_refused_where_it_makes_no_sense(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    save(tmp_path / "m")
+    change = dict(change)
+    document = json.loads((tmp_path / "m" / "linear.json").read_text(encoding="utf-8"))
+    tensors = checkpoint.load_tensors(tmp_path / "m", "linear.safetensors")
+    part = change.pop("part", {})
+    with pytest.raises(ModelError):
+        LinearModel.load(tensors, document | {"parts": [document["parts"][0] | part]} | change)
 
 
 def test_loading_and_asking_needs_neither_pytorch_nor_scikit_learn(folder: Path) -> None:

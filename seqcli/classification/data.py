@@ -211,6 +211,8 @@ def partition(
     unknown = next((example for example in (*chosen, *judged) if example.label not in known), None)
     if unknown is not None:
         raise _unknown(unknown, labels)
+    if len(labels) < 2:
+        raise InputError(train.source, f"only the label {labels[0]!r} is left to learn: later parts have the others")
     notes += [*_about_two_labels(learnt), *_about_labels(learnt, chosen, judged)]
     dropped = _merged([source.dropped for source in (train, valid, test) if source])
     return Partition(learnt, chosen, judged, labels, tuple(notes), dropped, _fingerprint(learnt, chosen, judged))
@@ -337,9 +339,8 @@ def _without(part: list[Example], judged: Sequence[Example], name: str, judge: s
     if removed:
         twin = known[folded(removed[0].text)]
         those = "1 text of the" if len(removed) == 1 else f"{len(removed):,} texts of the"
-        is_in = "stands" if len(removed) == 1 else "stand"
         notes.append(
-            f"{those} {name} part also {is_in} in {judge}: left out of {name} "
+            f"{those} {name} part also stand{'s'[: len(removed) == 1]} in {judge}: left out of {name} "
             f"(the first: {removed[0].where} is {twin.where})"
         )
     return kept
@@ -377,8 +378,7 @@ def _about_labels(train: Sequence[Example], valid: Sequence[Example], test: Sequ
     for name, part in (("validation", valid), ("test", test)):
         missing = sorted(labels - {example.label for example in part})
         if missing:
-            listed = ", ".join(missing[:_LISTED])
-            notes.append(f"no example of {listed} in the {name} part")
+            notes.append(f"no example of {', '.join(missing[:_LISTED])} in the {name} part")
     return notes
 
 

@@ -384,3 +384,12 @@ def test_the_sample_has_eighty_posts_a_theme_no_two_alike_and_mixed() -> None:
 def test_no_post_names_its_own_label_in_full() -> None:
     named = [example.text for example in data.read(POSTS).examples if example.label in example.text]
     assert len(named) < 5
+
+
+def test_one_label_that_is_left_to_learn_is_not_enough() -> None:
+    def of(name: str, *pairs: tuple[str, str]) -> Examples:
+        return Examples(name, [Example(text, label, None, f"{name}: {text}") for text, label in pairs])
+
+    train = of("posts.csv", ("焼肉", "a"), ("寿司", "a"), ("試合", "b"), ("選手", "b"))
+    with pytest.raises(InputError, match="only the label 'a' is left to learn"):
+        data.partition(train, of("v.csv", ("蕎麦", "a")), of("t.csv", ("試合", "a"), ("選手", "a")))

@@ -15,6 +15,7 @@ from seqcli.results import Record
 LONGEST = 256
 """Tokens that are left out one by one; each costs a pass over the whole text."""
 
+_CHARACTERS = 1_000_000  # of the texts without a token that are in memory at once
 _DRAWN = 60  # tokens that fit a picture
 
 
@@ -33,17 +34,20 @@ def explanation(model: Model, text: str, answer: Answer) -> list[dict[str, Any]]
     """
     tokens = answer.tokens
     label = int(answer.log_probabilities.argmax())
-    left_out = range(min(len(tokens), LONGEST))
-    without = [text[: tokens[k].start] + text[tokens[k].end :] for k in left_out]
-    rest = [[*tokens[:k], *tokens[k + 1 :]] for k in left_out]
-    effects = answer.log_probabilities[label] - model.log_probabilities(without, rest)[:, label]
+    effects: list[float] = []
+    last, step = min(len(tokens), LONGEST), max(1, _CHARACTERS // max(1, len(text)))
+    for start in range(0, last, step):
+        left_out = range(start, min(start + step, last))
+        without = [text[: tokens[k].start] + text[tokens[k].end :] for k in left_out]
+        rest = [[*tokens[:k], *tokens[k + 1 :]] for k in left_out]
+        effects += (answer.log_probabilities[label] - model.log_probabilities(without, rest)[:, label]).tolist()
     return [
         {
             "token": token.surface,
             "start": token.start,
             "end": token.end,
             "attention": float(attention),
-            "effect": float(effects[k]) if k < len(effects) else None,
+            "effect": effects[k] if k < len(effects) else None,
         }
         for k, (token, attention) in enumerate(zip(tokens, model.attention(text, tokens), strict=True))
     ]

@@ -64,6 +64,13 @@ def test_whitespace_before_a_text_changes_nothing(model: Model) -> None:
     assert [(one["token"], one["start"] - 5000) for one in after] == [(one["token"], one["start"]) for one in before]
 
 
+def test_a_long_text_is_taken_apart_a_few_tokens_at_a_time(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explained(model, TEXTS[0])
+    monkeypatch.setattr(explain, "_CHARACTERS", 2 * len(TEXTS[0]))
+    for one, other in zip(explained(model, TEXTS[0]), whole, strict=True):
+        assert one["token"] == other["token"] and one["effect"] == pytest.approx(other["effect"], abs=1e-6)
+
+
 def test_shades_cover_the_text(model: Model) -> None:
     text = "　焼肉 ラーメン\n🍣"
     pieces = explain.shades(text, explained(model, text))

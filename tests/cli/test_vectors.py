@@ -98,7 +98,8 @@ def test_embed_is_a_filter_of_tables(run: Run) -> None:
     assert ran.rows[1]["vector"] is None and "no text: the row has no such column" in ran.rows[1]["error"]
     assert ran.rows[2]["vector"] is None and "not text" in ran.rows[2]["error"]
     assert [row["id"] for row in run("embed", "-", *options, "--on-error", "skip", stdin=given).rows] == [1]
-    assert "row 2: column body: no text" in run("embed", "-", *options, "--on-error", "fail", stdin=given, fails_with=3).stderr
+    failed = run("embed", "-", *options, "--on-error", "fail", stdin=given, fails_with=3)
+    assert "row 2: column body: no text" in failed.stderr
     lines = run("embed", "-", *options, "--format", "csv", stdin=given).stdout.splitlines()
     assert lines[0] == "id,body,vector,error" and len(lines) == 4
 

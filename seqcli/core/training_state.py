@@ -90,7 +90,7 @@ class RandomState:
     @classmethod
     def capture(cls) -> RandomState:
         """Read the three generators (and those of the GPUs in use)."""
-        cuda = tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+        cuda = tuple(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]  # so in PyTorch
         numpy_state = np.random.get_state(legacy=True)  # noqa: NPY002 - a room or library may draw from the global one
         assert isinstance(numpy_state, tuple)
         return cls(random.getstate(), numpy_state, torch.get_rng_state(), cuda)

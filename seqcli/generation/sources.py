@@ -86,7 +86,7 @@ class Sources:
             if file == "-":
                 self._stdin = self._stdin or _spooled()
                 stream: IO[bytes] = self._stdin
-                found.update(hashlib.file_digest(stream, "blake2b").digest())  # type: ignore[arg-type] # any file
+                found.update(hashlib.file_digest(stream, "blake2b").digest())  # type: ignore[arg-type]  # IO can read
                 stream.seek(0)
                 continue
             try:

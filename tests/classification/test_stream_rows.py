@@ -55,7 +55,7 @@ def test_a_bad_row_stays_is_left_out_or_ends_it(handle: Handle) -> None:
     rows = (row("焼肉", id=1), BAD, row("試合", id=3))
     for on_error, ids in (("mark", [1, 2, 3]), ("skip", [1, 3])):
         tally = Tally()
-        found = records(handle, Request(on_error=on_error, probabilities=True), *rows, tally=tally)  # type: ignore[arg-type]
+        found = records(handle, Request(on_error=on_error, probabilities=True), *rows, tally=tally)
         assert [record["id"] for record in found] == ids
         assert tally.failed == 1
         assert any("1 row could not be used" in said for said in tally.sentences())

@@ -63,7 +63,7 @@ def train(
         partition: the labelled texts, from ``data.partition``.
         place: where the model goes.
         plan: what is trained, and how; from ``plan.make``.
-        require_skill: fail, after everything was saved, unless the model is significantly better than the best baseline.
+        require_skill: fail, after everything was saved, unless it is significantly better than the best baseline.
 
     Raises:
         ModelError: the place holds something, or there is nothing to resume.

@@ -70,7 +70,7 @@ def train_classifier(
         typer.Option("--class-weights", help="balanced: rare labels count as much as frequent ones."),
     ] = "none",
     require_skill: Annotated[
-        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than every baseline.")
+        bool, typer.Option("--require-skill", help="Exit with 7 unless significantly better than the best baseline.")
     ] = False,
     plot: Annotated[
         Path | None,

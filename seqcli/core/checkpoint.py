@@ -226,8 +226,9 @@ def load(
 ) -> tuple[Manifest, dict[str, Any], dict[str, np.ndarray]]:
     """Read manifest, config and weights of one and the same model, even while another one takes its place.
 
-    ``expected`` gives name and shape of every tensor of a config, and refuses a config that makes no sense. Raises
-    ModelError as :func:`peek` and :func:`load_tensors`, and where the parts are not of one saving.
+    ``expected`` gives name and shape of every tensor of a config, and refuses a config that makes no sense. The JSON
+    files that the room reads besides (a vocabulary, labels) are those that were saved, too. Raises ModelError as
+    :func:`peek` and :func:`load_tensors`, and where the parts are not of one saving.
     """
     manifest = peek(path, kind)
     try:
@@ -246,6 +247,7 @@ def _load(
     tensors = load_tensors(path, expected=expected(config), digests=manifest.digests)
     if manifest.id != _identity(config, manifest.digests):
         raise ModelError(str(path), "its config.json is not the one that was saved with these weights", HINT)
+    check_documents(path, manifest)
     return manifest, config, tensors
 
 

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -143,19 +143,21 @@ def _settled(words: Sequence[str]) -> frozenset[str]:
 
 def _folder(path: Path) -> tuple[Path, Callable[[Path], None]]:
     from seqcli.core import checkpoint
+    from seqcli.core.safe_formats import tensor_shapes
 
     manifest = checkpoint.peek(path, KIND)
-    config = checkpoint.load_config(path)
 
     def build(folder: Path) -> None:
         from seqcli.core.vector_writer import Origin, write_store
 
-        vectors = checkpoint.load_tensors(path).get("vectors")
-        words = checkpoint.load_list(path, "vocab.json")
+        # Digests are compared here, once; a query reads the converted table alone.
+        found, config, tensors = checkpoint.load(path, KIND, lambda _: tensor_shapes(path / "model.safetensors"))
+        if found.id != manifest.id:
+            raise ModelError(str(path), "was replaced by another model while it was opened", "run the command again")
+        vectors, words = tensors.get("vectors"), checkpoint.load_list(path, "vocab.json")
         if vectors is None or vectors.ndim != 2 or len(vectors) != len(words) or len(set(words)) != len(words):
             raise ModelError(str(path), "its words and its vectors do not fit together", "train the model again")
-        known = ("form", "recipe", "words")
-        about: dict[str, Any] = {name: value for name in known if isinstance(value := config.get(name), str)}
+        about = {name: config[name] for name in ("form", "recipe", "words") if isinstance(config.get(name), str)}
         origin = Origin(f"{config.get('method', 'vectors')} {manifest.id}", **about)
         write_store(folder, vectors, zip(words, range(len(words)), strict=True), origin)
 

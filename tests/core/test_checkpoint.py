@@ -365,6 +365,20 @@ def test_one_changed_bit_in_the_weights_is_noticed(model: Path) -> None:
         checkpoint.load_tensors(model)
 
 
+def test_an_edited_document_is_noticed_where_its_digest_was_kept(tmp_path: Path) -> None:
+    def shapes(_config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        return {"encoder.weight": (2, 3), "scale": ()}
+
+    save(tmp_path / "model", documents={"vocab.json": ["猫", "犬"]})
+    save(tmp_path / "older")
+    for name in ("model", "older"):
+        (tmp_path / name / "vocab.json").write_text('["犬", "猫"]', encoding="utf-8")
+    with pytest.raises(ModelError, match=r"vocab\.json: is not the file that was saved") as caught:
+        checkpoint.load(tmp_path / "model", "forecaster", shapes)
+    assert "copy the folder again" in str(caught.value.hint)
+    assert checkpoint.load(tmp_path / "older", "forecaster", shapes)[1] == {"hidden": 2, "cell": "lstm"}
+
+
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "model", tensors={"w": np.array([1.0, np.nan])})
     with pytest.raises(ModelError, match="'w' holds NaN or infinity"):

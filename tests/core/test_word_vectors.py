@@ -2,6 +2,7 @@
 
 import gzip
 import multiprocessing
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqcli.core import vector_store, word_vectors
+from seqcli.core import checkpoint, vector_store, word_vectors
+from seqcli.core.checkpoint import Manifest
 from seqcli.core.vector_files import VectorFile, text_header, text_line
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.vector_writer import Origin, write_store
@@ -260,6 +262,24 @@ def test_a_model_that_is_not_there_is_named(cache: Path, tmp_path: Path) -> None
     assert "did you mean ginza" in str(caught.value.hint)
     with pytest.raises(ModelError, match=r"no seqcli\.json"):
         open_vectors(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "what"), [("vocab.json", "the file"), ("config.json", "the one")])
+def test_a_model_whose_files_are_not_of_one_saving_is_refused(
+    cache: Path, tmp_path: Path, name: str, what: str
+) -> None:
+    for folder, words in (("a", ["犬", "猫"]), ("b", ["猫", "犬"])):
+        checkpoint.save(
+            tmp_path / folder,
+            Manifest(kind="vectors", created="2026-11-24T00:00:00+00:00"),
+            config={"method": "glove", "words": "word", "recipe": words[0]},
+            tensors={"vectors": np.eye(2, dtype=np.float32)},
+            documents={"vocab.json": words},
+        )
+    shutil.copy(tmp_path / "b" / name, tmp_path / "a")
+    with pytest.raises(ModelError, match=f"{name}.* is not {what} that was saved"):
+        open_vectors(tmp_path / "a")
+    assert open_vectors(tmp_path / "b").row("犬") == 1
 
 
 def test_ja_ginza_is_asked_for_where_it_is_missing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,29 +77,22 @@ def train_generator(
         Literal["auto", "ginza", "whitespace"],
         typer.Option("--tokenizer", help="Of words; auto: ginza for Japanese, or else what stands between spaces."),
     ] = "auto",
-    aozora: Annotated[
-        bool | None,
-        typer.Option(
-            "--aozora/--no-aozora",
-            help="Clean Aozora Bunko's ruby, notes and colophon.",
-            show_default="where they are found",
-        ),
-    ] = None,
+    aozora: options.Aozora = None,
     text_column: options.TextColumn = "text",
     input_format: options.TextFormat = None,
     encoding: options.Encoding = "auto",
 ) -> None:
     """Train a language model on text, and say whether it predicts better than counting does."""
     from seqcli.core.place import Place
-    from seqcli.generation import data, sources, train
+    from seqcli.generation import data, train
     from seqcli.generation import plan as plans
 
     place = Place(training.out, training.overwrite, training.resume)
     place.check()
-    cleaning: sources.Cleaning = "auto" if aozora is None else "on" if aozora else "off"
     recipe = data.Recipe(
-        unit, min_count, vocabulary_size or 0, tokenizer, encoding, text_column, input_format, cleaning, training.seed
-    )
+        unit, min_count, vocabulary_size or 0, tokenizer, encoding, text_column, input_format,
+        options.cleaning(aozora), training.seed,
+    )  # fmt: skip
     text = out.follow(data.prepare(corpus, recipe, valid=valid or (), test=test or ()))
     plan = plans.make(
         text,

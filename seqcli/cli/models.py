@@ -94,6 +94,7 @@ def evaluate(
         Literal["mixture", "network", "kneser-ney"],
         typer.Option("--part", help="Of a generator: which part answers by line and by token."),
     ] = "mixture",
+    aozora: options.Aozora = None,
     workers: options.Workers = 1,
     text_column: options.TextColumn = "text",
     label_column: options.LabelColumn = "label",
@@ -109,8 +110,9 @@ def evaluate(
         hint = f"seqcli backtest {model}" if manifest.kind == "forecaster" else None
         raise ModelError(str(model), f"is of the kind {manifest.kind}, which evaluate does not measure", hint)
     request = evaluation.Request(
-        text_column, label_column, input_format, encoding, per_class, per_line, per_token, part, workers
-    )
+        text_column, label_column, input_format, encoding, per_class, per_line, per_token, part, workers,
+        options.cleaning(aozora),
+    )  # fmt: skip
     if per_line and manifest.kind == "generator":  # a filter: a record a line, as they come
         from seqcli.generation.evaluate import lines
 

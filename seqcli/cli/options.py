@@ -153,6 +153,14 @@ LabelledFormat = Annotated[
     ),
 ]
 LabelColumn = Annotated[str, typer.Option("--label-column", help="The label in a table.", rich_help_panel="Table")]
+Aozora = Annotated[
+    bool | None,
+    typer.Option(
+        "--aozora/--no-aozora",
+        help="Clean Aozora Bunko's ruby, notes and colophon.",
+        show_default="where they are found",
+    ),
+]
 OnError = Annotated[
     Literal["mark", "skip", "fail"],
     typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),
@@ -205,6 +213,11 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", metavar="DATE", help="The last date, included.", show_default=False)
 ]
+
+
+def cleaning(aozora: bool | None) -> Literal["auto", "on", "off"]:
+    """What ``--aozora`` and ``--no-aozora`` say to the room."""
+    return "auto" if aozora is None else "on" if aozora else "off"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Request:
         per_token: a file for the natural log probability of each token.
         part: of a generator: ``mixture``, ``network`` or ``kneser-ney``, where one is asked.
         workers: processes.
+        cleaning: of a generator: whether Aozora Bunko's ruby, notes and colophon are taken out.
     """
 
     text_column: str = "text"
@@ -36,6 +37,7 @@ class Request:
     per_token: Path | None = None
     part: Literal["mixture", "network", "kneser-ney"] = "mixture"
     workers: int = 1
+    cleaning: Literal["auto", "on", "off"] = "auto"
 
     def refuse(self, kind: str, *names: str) -> None:
         """Refuses what a kind of model has no answer to.

@@ -110,6 +110,8 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         the table has a column of that name, ours is ``bits_per_char_1``.
     """
     request.refuse("generator", "per_class", "per_token")
+    if request.cleaning == "on":
+        raise UsageError("--aozora", "--per-line reads lines as they stand", "seqcli corpus aozora FILE cleans them")
     reader = _Reader(path, checkpoint.peek(path, KIND).id, request.part)
     reader.open()
     found = items(
@@ -239,7 +241,7 @@ def _read(
     units: Units, source: str, request: Request, copies: _Copies, *, spelled: bool
 ) -> Iterator[tuple[Ids, list[str], int, int]]:
     """The units of a text chunk by chunk, their surfaces if wanted, their characters and those that are unknown."""
-    documents = Sources([source], request.encoding, request.text_column, request.input_format)
+    documents = Sources([source], request.encoding, request.text_column, request.input_format, request.cleaning)
     before = False  # whether there was a document; blank ones are none, as in training
     for document in documents:
         for number, text in enumerate(_whole_lines(document.blocks)):

@@ -247,6 +247,22 @@ def test_a_blank_row_is_no_document_as_in_training(models: dict[str, Path], tmp_
     assert records[0]["n"] == 4 + 1 + 4
 
 
+def test_the_notation_of_aozora_is_cleaned_unless_it_shall_stay(models: dict[str, Path], tmp_path: Path) -> None:
+    marked = "私は｜魚《さかな》を食べる。\n"
+    work = f"題名\n作者名\n\n{marked}［＃改ページ］\n\n底本：「全集」文庫\n"
+    body = "私は魚を食べる。\n"
+    for text, cleaning, read in (
+        (work, "auto", body),
+        (work, "off", work),
+        (2 * marked, "auto", 2 * marked),
+        (2 * marked, "on", 2 * body),
+    ):
+        found = measured(models["char"], tmp_path, text, cleaning=cleaning)
+        assert found["mixture"]["characters"] == len(read)
+    with pytest.raises(UsageError, match="--per-line reads lines as they stand"):
+        next(room.lines(models["char"], "-", Request(cleaning="on")))
+
+
 def test_the_text_that_is_measured_is_not_written_over(models: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the text itself"):
         measured(models["char"], tmp_path, TEXT, per_token=tmp_path / "text.txt")

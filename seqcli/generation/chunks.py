@@ -93,7 +93,14 @@ class Batches:
 
 
 def log_probabilities(model: LanguageModel, tokens: Ids, rows: int = 1) -> NDArray[np.float32]:
-    """Natural log-probabilities of each unit after the first, ``(t - 1,)``, in eval mode.
+    """Natural log-probabilities of each unit after the first, ``(t - 1,)``. Arguments as of ``scored``."""
+    found = np.concatenate(list(scored(model, tokens, rows)), axis=1)  # (rows, length)
+    logs: NDArray[np.float32] = found.ravel()[: len(tokens) - 1]
+    return logs
+
+
+def scored(model: LanguageModel, tokens: Ids, rows: int = 1) -> Iterator[NDArray[np.float32]]:
+    """The same piece by piece, ``(rows, steps)`` each: in eval mode while one is computed.
 
     Arguments:
         model: left in the mode that it is in.
@@ -105,16 +112,15 @@ def log_probabilities(model: LanguageModel, tokens: Ids, rows: int = 1) -> NDArr
     length = -(-count // rows)
     padded = np.zeros(rows * length + 1, np.int64)
     padded[: count + 1] = tokens
-    where, training = model.embedding.weight.device, model.training
-    found: list[Tensor] = []
+    where = model.embedding.weight.device
+    table = torch.from_numpy(np.stack([padded[r * length : (r + 1) * length + 1] for r in range(rows)])).to(where)
     state: Any = None
-    model.eval()
-    with torch.no_grad(), devices.autocast(where, bf16=False):
-        table = torch.from_numpy(np.stack([padded[r * length : (r + 1) * length + 1] for r in range(rows)])).to(where)
-        for start in range(0, length, _READ):
-            chunk = table[:, start : start + _READ + 1]  # (rows, steps + 1)
+    for start in range(0, length, _READ):
+        chunk = table[:, start : start + _READ + 1]  # (rows, steps + 1)
+        training = model.training
+        model.eval()
+        with torch.no_grad(), devices.autocast(where, bf16=False):
             known, state = model(chunk[:, :-1], state)
-            found.append(model.log_probabilities(known, chunk[:, 1:]))
-    model.train(training)
-    scores: NDArray[np.float32] = torch.cat(found, dim=1).flatten()[:count].cpu().numpy()
-    return scores
+            logs = model.log_probabilities(known, chunk[:, 1:])
+        model.train(training)
+        yield logs.cpu().numpy()

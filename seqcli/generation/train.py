@@ -76,11 +76,11 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
                 config = replace(plan.config, mixture=())
                 _save(out, corpus, plan, config=config, counts=counts, state=fit.state, told=sad)
             raise
-        yield Progress("measuring", state.step, state.planned_steps)
         network = Network.from_tensors(plan.config, state.weights())
         try:
-            scores = _Scores(corpus, Mixture(network, counts), fit.model, plan, counted=counted, trained=state.seconds)
-            config = scores.config(plan)
+            scores = _Scores(corpus, plan, Mixture(network, counts), counted=counted, trained=state.seconds)
+            yield from scores.measure(fit.model)
+            config = scores.config()
             told = _report(corpus, config, scores)
         except KeyboardInterrupt as stop:  # what is measured has no step to end
             stop.add_note("the training is saved, and --resume goes on from there")
@@ -183,22 +183,29 @@ class _Fit:
 class _Scores:
     """What the network, the n-grams and both together make of the validation and the test text."""
 
-    def __init__(
-        self, corpus: Corpus, parts: Mixture, model: LanguageModel, plan: Plan, *, counted: float, trained: float
-    ) -> None:
-        from seqcli.generation.chunks import log_probabilities
-
-        counts = parts.ngram
-        assert counts is not None
-        self.mixture = replace(parts, weights=(0.5,) * counts.order)
+    def __init__(self, corpus: Corpus, plan: Plan, parts: Mixture, *, counted: float, trained: float) -> None:
+        assert parts.ngram is not None
+        self.corpus, self.plan, self.counts = corpus, plan, parts.ngram
+        self.mixture = replace(parts, weights=(0.5,) * parts.ngram.order)
+        self.counted, self.trained = counted, trained  # processor seconds
         self.scored: list[Scored] = []
-        name = plan.config.cell
+        self.train_bits: float | None = None
+
+    def measure(self, model: LanguageModel) -> Iterator[Progress]:
+        """Chooses on the validation text how the parts are mixed, then scores both texts; tells how far it is."""
+        from seqcli.generation.chunks import log_probabilities, scored
+
+        plan, counts = self.plan, self.counts
         for part in ("valid", "test"):
-            tokens = getattr(corpus, part)
+            tokens = getattr(self.corpus, part)
             if len(tokens) < 2:
                 continue
-            network = log_probabilities(model, tokens).astype(np.float64)
-            others = report.counted(corpus, counts, part, counted)
+            found: list[Floats] = []
+            for piece in scored(model, tokens):
+                found.append(piece[0].astype(np.float64))
+                yield Progress(f"measuring {part}", sum(map(len, found)), len(tokens) - 1)
+            network = np.concatenate(found)
+            others = report.counted(self.corpus, counts, part, self.counted)
             orders = counts.order_matched(tokens[1:])
             if part == "valid":
                 some = slice(WEIGHED_UNITS)
@@ -208,18 +215,18 @@ class _Scores:
             if part == "valid" and plan.cache and plan.mixture:
                 self._choose_cache(both, tokens, plan.cache)
             if plan.mixture:
-                self.scored += self._mixtures(part, both, tokens, trained + counted)
-            self.scored += [Scored(name, part, network, trained), *others]
+                yield from self._mixtures(part, both, tokens)
+            self.scored += [Scored(plan.config.cell, part, network, self.trained), *others]
         if not plan.mixture:
             self.mixture = self.mixture.only("network")
-        again = log_probabilities(model, corpus.train[: _TRAIN_UNITS + 1]).mean(dtype=np.float64)
-        self.train_bits = -float(again) / math.log(2) * _units_a_character(corpus, "train")
+        again = log_probabilities(model, self.corpus.train[: _TRAIN_UNITS + 1]).mean(dtype=np.float64)
+        self.train_bits = -float(again) / math.log(2) * _units_a_character(self.corpus, "train")
 
-    def config(self, plan: Plan) -> GeneratorConfig:
+    def config(self) -> GeneratorConfig:
         """The network's shape, with how it is mixed."""
         chosen = self.mixture.cache or cache.Settings(0, 0.0, 0.0)
         return replace(
-            plan.config,
+            self.plan.config,
             mixture=self.mixture.weights,
             cache_size=chosen.size,
             cache_theta=chosen.theta,
@@ -235,17 +242,18 @@ class _Scores:
         settings, _ = cache.choose(logs[: len(some) - 1], hidden[0, 1:], some[1:], size=size)
         self.mixture = replace(self.mixture, cache=settings if settings.weight else None)
 
-    def _mixtures(self, part: str, both: Floats, tokens: NDArray[np.int32], seconds: float) -> Iterator[Scored]:
-        """All that the saved model knows, and the same without a cache where it has one."""
-        if self.mixture.cache is None:
-            yield Scored(report.MIXTURE, part, both, seconds)
-            return
-        reading, found = self.mixture.start(), []
-        for start in range(1, len(tokens), CHUNK):
-            scores, reading = self.mixture.scores(reading, tokens[None, start : start + CHUNK])
-            found.append(scores.mixture[0])
-        yield Scored(report.MIXTURE, part, np.concatenate(found), seconds)
-        yield Scored(report.UNCACHED, part, both, seconds)
+    def _mixtures(self, part: str, both: Floats, tokens: NDArray[np.int32]) -> Iterator[Progress]:
+        """Scores all that the saved model knows, and the same without a cache where it has one."""
+        seconds = self.trained + self.counted
+        if self.mixture.cache is not None:
+            reading, found = self.mixture.start(), []
+            for start in range(1, len(tokens), CHUNK):
+                scores, reading = self.mixture.scores(reading, tokens[None, start : start + CHUNK])
+                found.append(scores.mixture[0])
+                yield Progress(f"measuring the cache on {part}", min(start + CHUNK, len(tokens)) - 1, len(tokens) - 1)
+            self.scored.append(Scored(report.MIXTURE, part, np.concatenate(found), seconds))
+        name = report.MIXTURE if self.mixture.cache is None else report.UNCACHED
+        self.scored.append(Scored(name, part, both, seconds))
 
 
 def _units_a_character(corpus: Corpus, part: str) -> float:

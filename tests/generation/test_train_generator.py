@@ -274,6 +274,9 @@ def test_signs_of_life_say_loss_bits_speed_and_the_time_left(corpus: Corpus, tmp
         assert word in lines[0].text
     assert "left" not in lines[-1].text
     assert lines[-1].done == lines[-1].total
+    measured = {sign.stage: sign for sign in signs if sign.stage.startswith("measuring")}
+    for part in ("valid", "test"):
+        assert measured[f"measuring {part}"].done == measured[f"measuring {part}"].total
 
 
 def test_a_time_limit_plans_the_steps_and_says_so(corpus: Corpus, tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def embed(
         out.emit(_short(records) if out.format == "table" else records)
     for sentence in tally.sentences():
         out.say(sentence)
+    tally.check()
 
 
 @command("similar", group=GROUP, example="seqcli similar テスト")

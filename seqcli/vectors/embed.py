@@ -18,7 +18,7 @@ from seqcli.core.lines import matching
 from seqcli.core.rows import OnError
 from seqcli.core.texts import Item, batches
 from seqcli.core.word_vectors import Found, Lookup, open_vectors, postprocess
-from seqcli.errors import UsageError
+from seqcli.errors import InputError, UsageError
 from seqcli.results import Progress, Record
 from seqcli.vectors import parts as output
 from seqcli.vectors.similar import HF, single
@@ -58,22 +58,42 @@ class Tally:
     Arguments:
         how: rows by how they were found.
         failed: rows of the input that could not be used.
+        first: what is wrong with the first of them.
+        resumed: whether the file has rows of a run that was interrupted, which are not counted here.
     """
 
     how: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    first: str = ""
+    resumed: bool = False
 
     def add(self, other: Tally) -> None:
         """Counts what happened elsewhere."""
         self.how.update(other.how)
         self.failed += other.failed
+        self.first = self.first or other.first
+
+    def fail(self, error: InputError) -> None:
+        """Counts a row that could not be used."""
+        self.failed += 1
+        self.first = self.first or str(error)
 
     def sentences(self) -> Iterator[str]:
         """The summary."""
         if self.how:
             yield ", ".join(f"{count:,} {how}" for how, count in self.how.most_common())
         if self.failed:
-            yield f"{self.failed:,} rows could not be used"
+            yield f"{self.failed:,} row{'s' * (self.failed > 1)} could not be used"
+
+    def check(self) -> None:
+        """Refuses an input of which not one row could be used.
+
+        Raises:
+            InputError: that is so.
+        """
+        if self.failed and not self.how and not self.resumed:
+            what = f"not one row could be used; the first: {self.first}"
+            raise InputError("embed", what, "check --input-format, --text-column and --encoding")
 
 
 class Rows(Protocol):
@@ -160,6 +180,7 @@ def to_file(
         batched = batches(source)
         read = sum(len(batch) for batch in itertools.islice(batched, parts.done))
         if parts.done:
+            tally.resumed = True
             yield Progress("embedding", read, text=f"going on after {read:,} rows", line=True)
         with contextlib.closing(bulk.run(partial(_batch, request), batched, workers=workers, chunk=1)) as work:
             for records, happened in work:
@@ -255,9 +276,10 @@ class _Contextual:
 
 def _usable(items: Sequence[Item], tally: Tally) -> list[Item]:
     """The items without an error; tokens have no row to mark, so the others are counted."""
-    good = [item for item in items if item.error is None]
-    tally.failed += len(items) - len(good)
-    return good
+    for item in items:
+        if item.error is not None:
+            tally.fail(item.error)
+    return [item for item in items if item.error is None]
 
 
 def _with_vectors(
@@ -269,7 +291,7 @@ def _with_vectors(
         record: dict[str, object] = {"text": item.text} if item.columns is None else dict(item.columns)
         name = "vector" if "vector" not in record else "vector_"
         if item.error is not None:
-            tally.failed += 1
+            tally.fail(item.error)
             if request.on_error == "skip":
                 continue
             record |= {name: None, "error": str(item.error)}

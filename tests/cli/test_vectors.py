@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Run, environment
+from tables import quick
+
+__all__ = ["quick"]  # the fixture
 
 COURSE = "私は焼肉をよく食べる"
 
@@ -102,6 +105,22 @@ def test_embed_is_a_filter_of_tables(run: Run) -> None:
     assert "row 2: column body: no text" in failed.stderr
     lines = run("embed", "-", *options, "--format", "csv", stdin=given).stdout.splitlines()
     assert lines[0] == "id,body,vector,error" and len(lines) == 4
+
+
+@pytest.mark.parametrize("unit", ["word", "text"])
+@pytest.mark.parametrize("to", [(), ("--output", "x.jsonl")])
+def test_embed_fails_where_not_one_row_could_be_used(
+    quick: Run, tmp_path: Path, unit: str, to: tuple[str, ...]
+) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": null}\n{"text": ["x"]}\n', encoding="utf-8")
+    ran = quick("embed", "--file", "t.jsonl", "--unit", unit, *to, fails_with=3)
+    error, hint = ran.stderr.splitlines()[-2:]
+    assert error.startswith("error: embed: not one row could be used; the first: t.jsonl: row 1: column text: no text")
+    assert hint.startswith("hint: check --input-format")
+    written = (tmp_path / "x.jsonl").read_text(encoding="utf-8") if to else ran.stdout
+    assert written.count('"error"') == (2 if unit == "text" else 0)
+    (tmp_path / "t.jsonl").write_text('{"text": null}\n{"text": "猫"}\n', encoding="utf-8")
+    assert "1 row could not be used" in quick("embed", "--file", "t.jsonl", "--unit", unit, *to).stderr
 
 
 def test_embed_writes_a_file_and_says_how_many_rows(run: Run, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from seqcli.cli import options
 from seqcli.cli.coercion import Command, read_plainly
 from seqcli.cli.log import Log
 from seqcli.cli.output import Output
+from seqcli.cli.usage import in_our_words, no_such_command
 from seqcli.core.folders import SETTINGS
 from seqcli.errors import ExitCode, MachineError, SeqcliError
 
@@ -39,14 +40,20 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What Typer calls first; ``--help`` and ``--version`` are printed here."""
-        with _explained():
+        _talking[:] = [Output()]
+        with _explained(), in_our_words(ctx):
             read_plainly(self, ctx)
             return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """What Typer calls to find the command that the first word names."""
+        if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:  # as it is in completion
+            raise no_such_command(args[0], self.commands)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """What Typer calls with the command line as it was parsed."""
         signal.signal(signal.SIGTERM, _terminate)
-        _talking[:] = [Output()]
         with _explained():
             result = super().invoke(ctx)
             _talking[0].record("ended", "exit 0")
@@ -75,7 +82,7 @@ def _explained() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        # Typer's own usage errors carry their exit code and are printed by Typer.
+        # What Typer says itself, such as its help where nothing was typed, carries its exit code.
         if hasattr(error, "exit_code") or _debug():
             raise
         code = _report(_bug(error))

@@ -11,6 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from typer.core import TyperCommand
 
+from seqcli.cli.usage import bad_value, in_our_words
+
 _UNSURE = object()
 
 
@@ -19,8 +21,9 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """What Typer calls with the words of the command line."""
-        read_plainly(self, ctx)
-        return super().parse_args(ctx, args)
+        with in_our_words(ctx):
+            read_plainly(self, ctx)
+            return super().parse_args(ctx, args)
 
 
 def read_plainly(command: Any, ctx: Any) -> None:
@@ -51,15 +54,47 @@ class Plain:
         elif not many:
             found = self._one(value, self._kind)
         if found is _UNSURE:
-            from typer._coercion import build_runtime_param
-
-            return build_runtime_param(param.type_descriptor).coerce(value, param=param, ctx=ctx)
+            return self._typers(value, param, ctx)
         return found
 
+    def _typers(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value as Typer reads it; where it cannot, the reason in our words."""
+        from typer._coercion import build_runtime_param
+
+        try:
+            return build_runtime_param(param.type_descriptor).coerce(value, param=param, ctx=ctx)
+        except Exception as error:
+            reason = self._reason(value)
+            if reason is None or not hasattr(error, "exit_code"):
+                raise
+            raise bad_value(param, f"{value!r} {reason}", ctx, close=self._close(value)) from None
+
+    def _reason(self, value: Any) -> str | None:
+        """Why a word or a number is refused; None where Typer knows better."""
+        kind = _alone(self._kind)
+        if get_origin(kind) is Literal:
+            return f"is not one of {', '.join(map(str, get_args(kind)))}"
+        if kind not in (int, float):
+            return None
+        try:
+            number = kind(value)
+        except ValueError:
+            return "is not a whole number" if kind is int else "is not a number"
+        if self._low is not None and number < self._low:
+            return f"is less than {self._low}"
+        return f"is more than {self._high}" if self._high is not None and number > self._high else None
+
+    def _close(self, value: Any) -> str | None:
+        """The one of the words to choose from that was perhaps meant."""
+        kind = _alone(self._kind)
+        if get_origin(kind) is not Literal:
+            return None
+        from seqcli.core.lines import nearest
+
+        return nearest(str(value), get_args(kind))
+
     def _one(self, value: Any, kind: Any) -> Any:
-        if get_origin(kind) in (Union, UnionType):
-            kinds = [one for one in get_args(kind) if one is not type(None)]
-            kind = kinds[0] if len(kinds) == 1 else None
+        kind = _alone(kind)
         if get_origin(kind) is Literal:
             return value if value in get_args(kind) else _UNSURE
         if kind is str and isinstance(value, str):
@@ -79,6 +114,14 @@ class Plain:
         number = kind(value)
         fits = (self._low is None or number >= self._low) and (self._high is None or number <= self._high)
         return number if fits else _UNSURE
+
+
+def _alone(kind: Any) -> Any:
+    """The type beside None; None itself where there are several."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    kinds = [one for one in get_args(kind) if one is not type(None)]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def _inner(kind: Any) -> tuple[Any, ...]:

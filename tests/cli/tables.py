@@ -49,7 +49,7 @@ def quick(folders: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 patch.delenv(name)
             for name, value in wanted.items():
                 patch.setenv(name, value)
-            done = CliRunner().invoke(load(), [str(word) for word in words], input=stdin)
+            done = CliRunner().invoke(load(), [str(word) for word in words], input=stdin, prog_name="seqcli")
         ran = Ran(done.exit_code, done.stdout, done.stderr)
         assert ran.code == fails_with, f"exit {ran.code}, not {fails_with}: {words}\n{ran.stderr}\n{ran.stdout[:2000]}"
         return ran

@@ -178,6 +178,45 @@ def test_an_error_is_its_exit_code_one_line_and_the_next_command(
     assert ran.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "error", "hint"),
+    [
+        ("forcast", "forcast: no such command", "did you mean forecast? seqcli --help"),
+        ("--quite", "--quite: no such option", "seqcli --help"),
+        ("generate fx --leng 3", "--leng: no such option", "did you mean --length or"),
+        ("forecast", "MODEL: is missing", "seqcli forecast --help"),
+        ("train-forecast", "--out: is missing", "seqcli train-forecast --help"),
+        ("similar 猫 -n", "-n: requires an argument", "seqcli similar --help"),
+        ("similar 猫 -n many", "--count: 'many' is not a whole number", "seqcli similar --help"),
+        ("similar 猫 -n 0", "--count: '0' is less than 1", "seqcli similar --help"),
+        ("train-forecast --out m --dropout 1", "--dropout: '1' is more than 0.95", "seqcli train-forecast --help"),
+        ("similar 猫 --threshold high", "--threshold: 'high' is not a number", "seqcli similar --help"),
+        (
+            "similar 猫 --unit wrod",
+            "--unit: 'wrod' is not one of word, char, text",
+            "did you mean word? seqcli similar",
+        ),
+        ("similar 猫 --quiet=no", "--quiet: does not take a value", "seqcli similar --help"),
+        ("info one two", "seqcli info: got unexpected extra argument(s) (two)", "seqcli info --help"),
+    ],
+)
+def test_a_slip_on_the_command_line_is_said_as_any_other_error(quick: Run, typed: str, error: str, hint: str) -> None:
+    ran = quick(*typed.split(), fails_with=2)
+    first, second = ran.stderr.splitlines()
+    assert first == f"error: {error}"
+    assert second.startswith(f"hint: {hint}")
+    assert ran.stdout == ""
+
+
+def test_a_wrong_value_of_a_variable_is_said_as_of_its_option(quick: Run) -> None:
+    ran = quick("similar", "猫", SEQCLI_COUNT="many", fails_with=2)
+    assert ran.stderr.startswith("error: --count: 'many' is not a whole number\n")
+
+
+def test_nothing_but_the_name_shows_the_help(quick: Run) -> None:
+    assert "Usage: seqcli" in quick(fails_with=2).stdout
+
+
 def test_a_gate_fails_after_everything_was_printed(quick: Run, model: Path) -> None:
     words = ("backtest", model, "--since", "2026-10-19", "--until", "2026-10-21", "--baselines", "fast")
     ran = quick(*words, "--require-skill", fails_with=7)  # three days show nothing

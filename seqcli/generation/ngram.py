@@ -88,12 +88,10 @@ class KneserNey:
     Arguments:
         vocabulary: number of ids V.
         levels: of order 1, 2, …
-        trained_on: number of tokens that were counted.
     """
 
     vocabulary: int
     levels: tuple[Level, ...]
-    trained_on: int = 0
 
     @classmethod
     def fit(cls, tokens: Ids | Sequence[int], vocabulary: int, order: int = ORDER) -> KneserNey:
@@ -137,7 +135,7 @@ class KneserNey:
             levels.append(Level(keys % vocabulary, counts, starts))
             numbers = np.full(len(x), _NONE)
             numbers[here] = inverse
-        return cls(vocabulary, tuple(levels), len(x))
+        return cls(vocabulary, tuple(levels))
 
     @property
     def order(self) -> int:
@@ -235,7 +233,7 @@ class KneserNey:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All of it as small arrays of integers, for a safetensors file; ``from_tensors`` is the way back."""
-        arrays: dict[str, NDArray[Any]] = {"trained_on": np.array([self.vocabulary, self.trained_on], np.int64)}
+        arrays: dict[str, NDArray[Any]] = {}
         for n, level in enumerate(self.levels, 1):
             arrays[f"{n}.counts"] = _small(level.counts)
             if n > 1:
@@ -256,11 +254,11 @@ class KneserNey:
         """
         try:
             given = {name: array.astype(np.int64) for name, array in tensors.items() if array.ndim == 1}
-            known, trained_on = given["trained_on"].tolist()
             counts = given["1.counts"]
-            _check(known == vocabulary == len(counts) and (counts >= 0).all() and counts.any(), "1.counts")
+            _check(vocabulary == len(counts) and (counts >= 0).all() and counts.any(), "1.counts")
             levels = [Level(np.arange(vocabulary), counts, np.array([0, vocabulary]))]
-            for n in range(2, -(-(len(tensors) - 2) // 3) + 2):
+            longer = len(tensors.keys() - {"1.counts", "trained_on"})  # older folders say how many tokens were counted
+            for n in range(2, -(-longer // 3) + 2):
                 ends = given[f"{n}.sizes"]
                 _check(len(ends) == len(levels[-1].tokens) and (ends >= 0).all(), f"{n}.sizes")
                 level = Level(given[f"{n}.tokens"], given[f"{n}.counts"], np.concatenate([[0], np.cumsum(ends)]))
@@ -272,7 +270,7 @@ class KneserNey:
                 levels.append(level)
         except (KeyError, ValueError) as problem:
             raise ModelError(FILE, f"is not an n-gram model: {problem}", HINT) from None
-        return cls(vocabulary, tuple(levels), trained_on)
+        return cls(vocabulary, tuple(levels))
 
     @cached_property
     def _unigrams(self) -> Floats:

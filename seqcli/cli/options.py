@@ -165,6 +165,16 @@ OnError = Annotated[
     Literal["mark", "skip", "fail"],
     typer.Option("--on-error", help="What a bad row does: stay and gain error, go, or stop."),
 ]
+OutputFile = Annotated[  # of filters; a page, or a file whose suffix says what is written, is another matter
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="FILE",
+        help="Write here; a run that was stopped goes on.",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the order stays.")]
 
 # How texts are split

@@ -43,13 +43,7 @@ def tokenize(
         typer.Option("--on-error", help="What a line does that cannot be decoded: stay with �, go, or stop."),
     ] = "mark",
     workers: options.Workers = 1,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write here; a run that was stopped goes on.", show_default=False,
-            rich_help_panel="Output",
-        ),
-    ] = None,
+    output: options.OutputFile = None,
 ) -> None:  # fmt: skip
     """Split Japanese into words, as GiNZA does but faster: a record a token, or a line of words a text."""
     from seqcli.core.texts import Texts, files_among

@@ -58,13 +58,14 @@ def embed(
     recipe: RecipeSteps = None,
     how: Annotated[bool, typer.Option("--how", help="Add the keys that answered, and how each was found.")] = False,
     workers: options.Workers = 1,
-    output: Annotated[
+    output: Annotated[  # not the shared one: the suffix says what is written
         Path | None,
         typer.Option(
             "--output",
             metavar="FILE",
-            help="Write .npy, .parquet, .jsonl or .vec; started again, it goes on.",
+            help="Write .npy, .parquet, .jsonl or .vec; a run that was stopped goes on.",
             show_default=False,
+            rich_help_panel="Output",
         ),
     ] = None,
     text_column: options.TextColumn = "text",

@@ -1,6 +1,7 @@
 """Classifiers of Japanese text beside the linear models that are hard to beat, and what an answer costs.
 
-    python benchmarks/classification.py [--only titles jcm bodies speed] [--seeds 1 2 3] [--livedoor DIR] [--jcm DIR]
+    python benchmarks/classification.py [--only titles jcm bodies cost speed] [--seeds 1 2 3] [--livedoor DIR]
+        [--jcm DIR]
 
 ``DIR`` of livedoor holds ``livedoor`` and ``livedoor-title``, each with train.csv, dev.csv and test.csv (text, label),
 as its make_csv.py writes them; that of jcm the authors' data_train.csv, data_val.csv and data_test.csv. Everything is
@@ -37,6 +38,7 @@ from seqcli.core.tokens import Tokenizer
 from seqcli.results import Progress
 
 SETS = ("titles", "jcm", "bodies")
+COSTS = ("cost", "speed")
 SHARED = measure.HERE.parent.parent / "shared" / "data"
 BULK_ROWS = 5000  # titles; those of training, since no other part has so many different ones
 
@@ -46,7 +48,7 @@ Numbers = np.ndarray
 def main() -> None:
     """Measures what was asked for, and writes results/classification.json."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--only", nargs="+", choices=(*SETS, "speed"), default=(*SETS, "speed"))
+    asked.add_argument("--only", nargs="+", choices=(*SETS, *COSTS), default=(*SETS, *COSTS))
     asked.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     asked.add_argument("--livedoor", type=Path)
     asked.add_argument("--jcm", type=Path, default=SHARED / "jcm")
@@ -63,6 +65,9 @@ def main() -> None:
                 parts = partition(which, livedoor, options.jcm)
                 results[which] = measured(which, parts, options.seeds, models)
                 measure.write("classification", results)
+        if "cost" in options.only:
+            results["cost"] = cost(livedoor / "livedoor-title", Path(name))
+            measure.write("classification", results)
         if "speed" in options.only:
             model = models / f"titles-{options.seeds[0]}"
             results["speed"] = speed(model, partition("titles", livedoor, options.jcm), Path(name))
@@ -139,6 +144,30 @@ def words_svc(parts: Partition) -> Answers:
     best = max(fitted, key=lambda model: float((model.predict(valid_rows) == np.array(labels[1])).mean()))
     predicted = np.array([parts.labels.index(label) for label in best.predict(test_rows)])
     return Answers("tfidf-words-svc", predicted, None, time.process_time() - begun)
+
+
+def cost(titles: Path, folder: Path) -> dict[str, Any]:
+    """The whole command that trains on titles beside spaCy's ensemble on the same, each a process on one thread."""
+    files = [titles / f"{part}.csv" for part in ("train", "dev", "test")]
+    parts = ("--valid", files[1], "--test", files[2])
+    ours = measure.run(
+        [*measure.SEQCLI, "train-classifier", files[0], *parts, "--out", folder / "cost", "-q"], **measure.ONE_THREAD
+    )
+    said = folder / "peer.txt"
+    peer = measure.run([sys.executable, measure.HERE / "peer_spacy_textcat.py", *files, said], **measure.ONE_THREAD)
+    found = json.loads(said.read_text("utf-8"))
+    with files[2].open(encoding="utf-8", newline="") as file:
+        gold = [row["label"] for row in csv.DictReader(file)]
+    labels = sorted(set(gold))
+    numbers = [np.array([labels.index(label) for label in one]) for one in (gold, found["predicted"])]
+    return {
+        "seqcli train-classifier": {"cpu_s": round(ours.cpu, 1), "wall_s": round(ours.wall, 1)},
+        "spaCy's ensemble": {
+            "cpu_s": round(peer.cpu, 1), "wall_s": round(peer.wall, 1), "dev_macro_f1": found["dev"],
+            "macro_f1": metrics.macro_f1(*numbers, len(labels)),
+        },
+        "cpu_ratio": round(ours.cpu / peer.cpu, 3),
+    }  # fmt: skip
 
 
 def speed(model: Path, parts: Partition, folder: Path) -> dict[str, Any]:

@@ -51,16 +51,16 @@ class ClassifierConfig:
 
     unit: Unit = "token"
     cell: CellName = "lstm"
-    hidden: int = 128
+    hidden: int = 96
     layers: int = 1
     bidirectional: bool = True
     members: int = 3
     vectors: Vectors = "ginza"
     vector_size: int = 300
-    projection: int = 128
+    projection: int = 64
     word_size: int = 64
     character_embedding: int = 32
-    character_size: int = 64
+    character_size: int = 32
     attention: int = 64
     max_tokens: int = 128
     max_characters: int = 12

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqcli.classification.encoding import Floats, Ints
-from seqcli.classification.material import Material
+from seqcli.classification.material import LABELLED, Material
 from seqcli.classification.model import Classifier, TensorBatch
 from seqcli.classification.plan import Plan
+from seqcli.core import device as devices
 from seqcli.core import metrics
 from seqcli.core.training import Signals, TrainingState, fit, seed_everything
 from seqcli.errors import Interrupted
@@ -24,6 +25,7 @@ from seqcli.results import Progress
 
 POOL: Final = 50  # batches among which texts of one length are sought
 _ASKED: Final = 256  # texts that are classified together
+_MANY: Final = 10**9  # parameters
 
 
 class Fit:
@@ -40,14 +42,17 @@ class Fit:
     def __init__(self, material: Material, plan: Plan, number: int, folder: Path, device: torch.device) -> None:
         self.material, self.plan, self.number, self.device = material, plan, number, device
         self.folder = folder / f"member-{number}"
-        self.settings = plan.member(number)
+        self.learnt, self.held = material.rows(number)
+        self.settings = plan.member(number, len(self.held))
         assert plan.batch_size is not None, "the plan is settled"
         self.batch_size = plan.batch_size
         seed_everything(self.settings.seed)
         features = material.features
         prior = material.prior()
+        # A recurrent layer uses its weights at every token: casting them pays, however few they are.
+        bf16 = material.config.cell == "lstm" and devices.gains_by_bf16(device, "auto", _MANY)
         self.model = Classifier(
-            material.config, len(features.words), len(features.characters), torch.from_numpy(prior)
+            material.config, len(features.words), len(features.characters), torch.from_numpy(prior), bf16=bf16
         ).to(device)
         if plan.donor is not None:
             plan.donor.give(self.model)
@@ -58,9 +63,11 @@ class Fit:
             "batch_size": plan.batch_size,
             "smoothing": plan.smoothing,
             "balance": plan.balance,
+            "refit": plan.refit,
             "vectors": str(plan.vectors),
             "donor": plan.donor.id if plan.donor else None,
             "device": str(device),
+            "bf16": bf16,
             "threads": plan.threads,
         }
         self.state = TrainingState(self.model, self.settings, self.fingerprint)
@@ -91,9 +98,9 @@ class Fit:
 
     def batches(self, epoch: int) -> list[Ints]:
         """The rows of each batch; texts of about one length together, in an order that hangs on the epoch alone."""
-        lengths, size = self.material.encoded["train"].lengths, self.batch_size
+        lengths, size = self.material.encoded[LABELLED].lengths, self.batch_size
         generator = np.random.default_rng([self.settings.seed, epoch])
-        order = generator.permutation(len(lengths))
+        order = generator.permutation(self.learnt)
         found = []
         for start in range(0, len(order), size * POOL):
             pool = order[start : start + size * POOL]
@@ -103,26 +110,33 @@ class Fit:
 
     def step(self, rows: Ints, _: Any) -> tuple[Tensor, None]:
         """The mean loss of a batch."""
-        batch = TensorBatch.of(self.material.encoded["train"].batch(rows), self.device)
-        gold = torch.from_numpy(self.material.gold["train"][rows]).to(self.device)
+        batch = TensorBatch.of(self.material.encoded[LABELLED].batch(rows), self.device)
+        gold = torch.from_numpy(self.material.gold[LABELLED][rows]).to(self.device)
         logits, _attention = self.model(batch)
         weights = self.weights if self.plan.balance else None
         return functional.cross_entropy(logits, gold, weight=weights, label_smoothing=self.plan.smoothing), None
 
-    def log_probabilities(self, part: str) -> Floats:
-        """Of all texts of a part, ``(n, c)``."""
+    def held_out(self) -> Floats:
+        """Log probabilities ``(n, c)`` of the validation texts that it does not learn from."""
+        return self._log_probabilities(LABELLED, self.held)
+
+    def test(self) -> Floats:
+        """Log probabilities ``(n, c)`` of the test part."""
+        return self._log_probabilities("test", np.arange(len(self.material.gold["test"])))
+
+    def _log_probabilities(self, part: str, asked: Ints) -> Floats:
         encoded = self.material.encoded[part]
-        found = np.zeros((len(encoded), len(self.material.labels)), np.float32)
-        order = np.argsort(encoded.lengths, kind="stable")
+        found = np.zeros((len(asked), len(self.material.labels)), np.float32)
+        order = np.argsort(encoded.lengths[asked], kind="stable")
         self.model.eval()
         with torch.inference_mode():
             for start in range(0, len(order), _ASKED):
                 rows = order[start : start + _ASKED]
-                logits, _ = self.model(TensorBatch.of(encoded.batch(rows), self.device))
+                logits, _ = self.model(TensorBatch.of(encoded.batch(asked[rows]), self.device))
                 found[rows] = torch.log_softmax(logits, dim=1).cpu().numpy()
         return found
 
     def _validate(self) -> float:
-        """One minus macro-F1 on the validation part: lower is better."""
-        predicted = self.log_probabilities("valid").argmax(axis=1)
-        return 1 - metrics.macro_f1(self.material.gold["valid"], predicted, len(self.material.labels))
+        """One minus macro-F1 on the texts that were held out: lower is better."""
+        predicted = self.held_out().argmax(axis=1)
+        return 1 - metrics.macro_f1(self.material.gold[LABELLED][self.held], predicted, len(self.material.labels))

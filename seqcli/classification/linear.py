@@ -174,6 +174,7 @@ class Training:
         classes: int,
         development: Labelled | None = None,
     ) -> None:
+        self._examples = Labelled(texts, tokens, gold)
         self._gold, self._classes = np.asarray(gold, np.int64), classes
         if len(np.unique(self._gold)) != classes:
             raise ValueError(f"examples of {len(np.unique(self._gold))} classes, not of {classes}")
@@ -185,19 +186,48 @@ class Training:
         self._development = development
         self._asked = None if development is None else _counted(parts, development.texts, development.tokens)
 
-    def fit(self, kind: Kind, seed: int = 0) -> LinearModel:
-        """A model of one kind, with the C that is best on the development examples."""
+    def fit(self, kind: Kind, seed: int = 0, *, strength: float | None = None) -> LinearModel:
+        """A model of one kind, with this C or the one that is best on the development examples."""
         solver = _Solver(kind, self._rows, self._gold, self._classes, seed)
-        if self._development is None or self._asked is None:
-            return LinearModel(kind, _USUAL[kind], self._parts, *solver.solve(_USUAL[kind]))
-        tried = []
-        for strength in STRENGTHS[kind]:
-            model = LinearModel(kind, strength, self._parts, *solver.solve(strength))
-            logs = _log_softmax(model.scores_of(self._asked))
-            f1 = metrics.macro_f1(self._development.gold, logs.argmax(axis=1), self._classes)
-            # The log loss is smoother, so it chooses less by chance; the margins of an SVC have none.
-            tried.append((-metrics.log_loss(logs, self._development.gold) if kind == "logistic" else f1, model))
-        return max(tried, key=lambda one: one[0])[1]
+        if strength is not None or self._development is None or self._asked is None:
+            strength = strength or _USUAL[kind]
+            return LinearModel(kind, strength, self._parts, *solver.solve(strength))
+        tried: dict[float, tuple[float, LinearModel]] = {}
+
+        def score(strength: float) -> float:
+            if strength not in tried:
+                model = LinearModel(kind, strength, self._parts, *solver.solve(strength))
+                tried[strength] = self._score(model), model
+            return tried[strength][0]
+
+        grid = STRENGTHS[kind]
+        if kind == "svc":
+            best = max(grid, key=score)
+        else:
+            at = len(grid) // 2
+            for step in (1, -1):  # the log loss has one valley, which lies on one side of the usual C
+                while 0 <= at + step < len(grid) and score(grid[at + step]) > score(grid[at]):
+                    at += step
+            best = grid[at]
+        score(best)
+        return tried[best][1]
+
+    def _score(self, model: LinearModel) -> float:
+        """How good it is on the development examples."""
+        assert self._development is not None and self._asked is not None, "there are such"
+        logs = _log_softmax(model.scores_of(self._asked))
+        # The log loss is smoother, so it chooses less by chance; the margins of an SVC have none.
+        if model.kind == "logistic":
+            return -metrics.log_loss(logs, self._development.gold)
+        return metrics.macro_f1(self._development.gold, logs.argmax(axis=1), self._classes)
+
+    def whole(self) -> Training:
+        """The development examples among the others, and none to choose on."""
+        assert self._development is not None, "there are such"
+        (texts, tokens, gold), more = self._examples, self._development
+        both = None if tokens is None or more.tokens is None else [*tokens, *more.tokens]
+        labels = np.concatenate([np.asarray(gold), np.asarray(more.gold)])
+        return Training([*texts, *more.texts], both, labels, self._classes)
 
 
 class _Solver:

@@ -10,7 +10,7 @@ import numpy as np
 
 from seqcli.classification import encoding, vectors
 from seqcli.classification.config import ClassifierConfig
-from seqcli.classification.data import Example, Partition
+from seqcli.classification.data import Example, Partition, folds
 from seqcli.classification.encoding import Encoded, Features, Floats, Ints, Source, Split, Table
 from seqcli.classification.plan import Plan
 from seqcli.classification.unit_features import UnitFeatures
@@ -19,6 +19,7 @@ from seqcli.core.word_vectors import open_vectors
 from seqcli.results import Progress
 
 PARTS: Final = ("train", "valid", "test")
+LABELLED: Final = "labelled"  # the training part and then the validation part
 _TOLD: Final = 2000  # texts between two signs of life
 
 
@@ -34,8 +35,9 @@ class Material:
         own: the vectors that are kept with the model; ``None``: they are ja_ginza's, or there are none.
         texts: of each part.
         splits: the same as tokens.
-        encoded: the same as the networks read them.
-        gold: label ids, ``(n,)`` of each part.
+        encoded: what the networks read: ``labelled``, the training part and then the validation part, and ``test``.
+        gold: label ids, ``(n,)`` of each part, and of ``labelled``.
+        folds: of each validation text the fold that it is in, ``(n,)``; ``plan.refit`` says what for.
         fingerprint: of texts, labels and vectors.
     """
 
@@ -48,7 +50,15 @@ class Material:
     splits: dict[str, Split]
     encoded: dict[str, Encoded]
     gold: dict[str, Ints]
+    folds: Ints
     fingerprint: str
+
+    def rows(self, member: int) -> tuple[Ints, Ints]:
+        """The rows of ``labelled`` that a network learns from, and those that it is validated on."""
+        held = self.folds == member % (1 + int(self.folds.max()))
+        start = len(self.gold["train"])
+        valid = start + np.arange(len(held))
+        return np.concatenate([np.arange(start), valid[~held]]), valid[held]
 
     def normalized(self, part: str) -> list[list[str]]:
         """The normalized forms of a part's tokens, which the linear model counts."""
@@ -79,8 +89,10 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
     for part, rows in examples.items():
         splits[part] = yield from _split(tokenizer, rows, plan.config.max_tokens)
     plan = plan.settled(len(examples["train"]), sum(map(len, splits["train"].texts)))
-    words, characters = encoding.vocabulary(splits["train"], min_count=plan.min_count)
-    source, table, own = _vectors(plan, splits["train"])
+    labelled = Split.joined([splits["train"], splits["valid"]])
+    learnt = labelled if plan.refit else splits["train"]
+    words, characters = encoding.vocabulary(learnt, min_count=plan.min_count)
+    source, table, own = _vectors(plan, learnt)
     config = replace(
         plan.config,
         tokenizer=tokenizer.recipe(),
@@ -94,6 +106,7 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
     )
     texts = {part: [example.text for example in rows] for part, rows in examples.items()}
     ids = {label: number for number, label in enumerate(partition.labels)}
+    gold = {part: np.array([ids[e.label] for e in rows], dtype=np.int64) for part, rows in examples.items()}
     return Material(
         plan=plan,
         config=config,
@@ -102,8 +115,12 @@ def prepare(partition: Partition, plan: Plan) -> Generator[Progress, None, Mater
         own=own,
         texts=texts,
         splits=splits,
-        encoded={part: features.read(texts[part], split) for part, split in splits.items()},
-        gold={part: np.array([ids[e.label] for e in rows], dtype=np.int64) for part, rows in examples.items()},
+        encoded={
+            LABELLED: features.read([*texts["train"], *texts["valid"]], labelled),
+            "test": features.read(texts["test"], splits["test"]),
+        },
+        gold=gold | {LABELLED: np.concatenate([gold["train"], gold["valid"]])},
+        folds=folds(partition.valid, plan.config.members if plan.refit else 1),
         fingerprint=partition.fingerprint,
     )
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 # ruff: noqa: TID253 - a PyTorch file by design; who must not load PyTorch uses network.py
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,13 +61,16 @@ class Classifier(nn.Module):
         words: entries of the vocabulary.
         characters: the same of characters.
         prior: the shares of the labels in training, ``(c,)``.
+        bf16: whether training computes the recurrent layers in bfloat16; answers are always computed in float32.
     """
 
     prior: Tensor
 
-    def __init__(self, config: ClassifierConfig, words: int, characters: int, prior: Tensor) -> None:
+    def __init__(
+        self, config: ClassifierConfig, words: int, characters: int, prior: Tensor, *, bf16: bool = False
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.bf16 = config, bf16
         self.words = nn.Embedding(words, config.word_size)
         self.characters: nn.Embedding | None = None
         self.convolution: nn.Linear | None = None
@@ -103,13 +107,21 @@ class Classifier(nn.Module):
         steps = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
         mask = steps < batch.lengths[:, None]  # (b, t)
         x = self.inputs(batch)  # (b, t, f)
-        forwards, _ = self.encoder(x)  # (b, t, hidden)
+        if self.training and self.bf16:
+            x = x.bfloat16()
+        forwards = self._encoded(self.encoder, x)  # (b, t, hidden)
         if self.encoder_reverse is None:
-            return forwards, mask
-        turned = torch.where(mask, batch.lengths[:, None] - 1 - steps, steps)[..., None]  # (b, t, 1), its own inverse
-        backwards, _ = self.encoder_reverse(x.gather(1, turned.expand_as(x)))
-        backwards = backwards.gather(1, turned.expand_as(backwards))
-        return torch.cat([forwards, backwards], dim=2), mask
+            return forwards.float(), mask
+        turned = torch.where(mask, batch.lengths[:, None] - 1 - steps, steps)  # (b, t)
+        rows = (turned + steps.shape[0] * torch.arange(len(turned), device=turned.device)[:, None]).flatten()
+        backwards = self._encoded(self.encoder_reverse, _reordered(x, rows))
+        return torch.cat([forwards, _reordered(backwards, rows)], dim=2).float(), mask
+
+    def _encoded(self, encoder: RecurrentEncoder, x: Tensor) -> Tensor:
+        """What an encoder makes of ``(b, t, f)``, computed in the precision of x; its weights stay what they are."""
+        weights = {name: weight.to(x.dtype) for name, weight in encoder.named_parameters()}
+        found: Tensor = torch.func.functional_call(encoder, weights, (x,))[0]
+        return found
 
     def inputs(self, batch: TensorBatch) -> Tensor:
         """What is known of each token, ``(b, t, f)``."""
@@ -127,9 +139,28 @@ class Classifier(nn.Module):
 
     def _spelling(self, characters: Tensor, embedding: nn.Embedding, convolution: nn.Linear) -> Tensor:
         """How words are spelt, ``(u, character_size)``, from ``(u, L)`` character ids."""
-        k = functional.pad(embedding(characters), (0, 0, 1, 1))  # (u, L + 2, e)
-        windows = torch.cat([k[:, :-2], k[:, 1:-1], k[:, 2:]], dim=2)  # (u, L, 3 e)
         real = characters != PADDING  # most words are short: only where a character stands is anything worked out
-        found = torch.relu(convolution(windows[real]))
-        where = real[..., None].expand(-1, -1, found.shape[1])
-        return found.new_zeros(where.shape).masked_scatter(where, found).amax(dim=1)
+        beside = functional.pad(characters, (1, 1), value=PADDING)
+        windows = torch.stack([beside[:, :-2], characters, beside[:, 2:]], dim=2)[real]  # (n, 3)
+        found = torch.relu(convolution(embedding(windows).flatten(1)))  # (n, character_size)
+        return torch.segment_reduce(found, "max", lengths=real.sum(dim=1), initial=0.0)
+
+
+def _reordered(x: Tensor, rows: Tensor) -> Tensor:
+    """The rows of ``(b, t, f)`` in another order, which taken twice is the first again."""
+    changed: Tensor = _Reordered.apply(x, rows)  # type: ignore[no-untyped-call]  # so in PyTorch
+    return changed
+
+
+class _Reordered(torch.autograd.Function):
+    """Since the order is its own inverse, the gradient is only reordered too, where PyTorch would add up row by row."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, rows: Tensor) -> Tensor:
+        context.save_for_backward(rows)
+        return x.flatten(0, 1).index_select(0, rows).view_as(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (rows,) = context.saved_tensors
+        return gradient.flatten(0, 1).index_select(0, rows).view_as(gradient), None

@@ -20,7 +20,6 @@ LEARNING_RATE: Final = 3e-3
 CLIP_NORM: Final = 1.0
 SMOOTHING: Final = 0.05
 MIN_COUNT: Final = 2
-VALIDATION_NOISE: Final = 0.02  # of the validation error: a schedule is not cut short for less
 
 # The more texts, the fewer epochs: six for 6,000 texts, five for 14,000, a dozen for some hundreds.
 _EPOCHS, _SHRINKING = 45.0, 0.23
@@ -45,6 +44,9 @@ class Plan:
         batch_size: texts of a step; ``None``: by their number.
         vectors: ``ginza``, ``none``, or where a table of one's own is: a model folder of vectors or a file.
         fusion: whether a linear model has a say in the answer.
+        refit: whether the validation part is learnt from too. It is divided into as many folds as there are networks,
+            and each network learns from all but one of them: what it makes of that one chooses as before. The linear
+            model is fitted again. Otherwise, and where there is one network, it learns from the training part alone.
         smoothing: share of the probability that is spread over all labels in the target (Szegedy et al. 2016).
         balance: how much more an example of a rare label counts, by the inverse of its share to this power: 0 not at
             all, 1 so that all labels together count alike.
@@ -63,6 +65,7 @@ class Plan:
     batch_size: int | None = None
     vectors: str | Path = "ginza"
     fusion: bool = True
+    refit: bool = True
     smoothing: float = SMOOTHING
     balance: float = 0.0
     min_count: int = MIN_COUNT
@@ -91,11 +94,19 @@ class Plan:
             batch_size=self.batch_size or (64 if texts >= 4_000 else 32 if texts >= 1_000 else 16),
         )
 
-    def member(self, number: int) -> FitSettings:
-        """How one member is trained: with a seed of its own, and its part of the time."""
-        minutes = self.fit.max_minutes
-        seed = (self.fit.seed * _SEEDS + number) % 2**32
-        return replace(self.fit, seed=seed, max_minutes=minutes / self.config.members if minutes else None)
+    def member(self, number: int, held: int) -> FitSettings:
+        """How one member is trained: with a seed of its own, and its part of the time.
+
+        Arguments:
+            number: which one, from 0.
+            held: texts that it is validated on. Of few, one more or less is nothing to cut a schedule short for.
+        """
+        return replace(
+            self.fit,
+            seed=(self.fit.seed * _SEEDS + number) % 2**32,
+            tolerance=min(0.5, held**-0.5),
+            max_minutes=self.fit.max_minutes / self.config.members if self.fit.max_minutes else None,
+        )
 
 
 def make(
@@ -104,6 +115,7 @@ def make(
     vectors: str | Path | None = None,
     members: int | None = None,
     fusion: bool = True,
+    refit: bool = True,
     balance: float = 0.0,
     max_tokens: int | None = None,
     init_from: Path | None = None,
@@ -116,6 +128,7 @@ def make(
         vectors: ``ginza``, ``none`` or a place; ``None``: the default.
         members: networks that are averaged; ``None``: by the length of the texts.
         fusion: whether a linear model has a say in the answer.
+        refit: whether the validation part is learnt from too.
         balance: 0 to 1, how much more rare labels count.
         max_tokens: tokens of a text that the networks read; ``None``: the default.
         init_from: the folder of a generator to start from, which settles the shape and what is read.
@@ -151,15 +164,14 @@ def make(
         learning_rate=flags.get("learning_rate", LEARNING_RATE),
         schedule="linear",
         clip_norm=flags.get("clip_norm", CLIP_NORM),
-        tolerance=VALIDATION_NOISE,
         precision="float32",
         seed=flags.get("seed", 1),
     )
     named = ("device", "threads", "command", "batch_size", "epochs")
     common = {name: flags[name] for name in named if name in flags}
     return Plan(
-        config, fit, members=members, vectors=vectors or "ginza", fusion=fusion, balance=balance, donor=donor,
-        tokenizer=tokenizer or Tokenizer(), **common,
+        config, fit, members=members, vectors=vectors or "ginza", fusion=fusion, refit=refit, balance=balance,
+        donor=donor, tokenizer=tokenizer or Tokenizer(), **common,
     )  # fmt: skip
 
 

@@ -65,12 +65,13 @@ class Answers:
         return cls(model, log_probabilities.argmax(axis=1), log_probabilities, seconds)
 
 
-def baselines(partition: Partition, *, seed: int = 0) -> Generator[Progress, None, list[Answers]]:
+def baselines(partition: Partition, *, seed: int = 0, refit: bool = False) -> Generator[Progress, None, list[Answers]]:
     """The most frequent label, and two linear models over character n-grams: fitted, chosen and asked like the model.
 
     Arguments:
         partition: they learn from its training part and choose C on its validation part.
         seed: of the support-vector machines.
+        refit: fit them again to both parts, once C is chosen.
     """
     ids = {label: number for number, label in enumerate(partition.labels)}
     gold, chosen_on = _gold(partition.train, ids), _gold(partition.valid, ids)
@@ -87,6 +88,8 @@ def baselines(partition: Partition, *, seed: int = 0) -> Generator[Progress, Non
         yield Progress("baselines", done, len(LINEAR), name)
         begin = time.perf_counter()
         model = training.fit(kind, seed)
+        if refit:
+            model = training.whole().fit(kind, seed, strength=model.strength)
         seconds = counting + time.perf_counter() - begin
         if kind == "svc":
             found.append(Answers(name, model.scores(test).argmax(axis=1), None, seconds))

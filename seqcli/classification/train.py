@@ -16,8 +16,9 @@ from seqcli.classification.config import ClassifierConfig, prefix
 from seqcli.classification.data import Partition
 from seqcli.classification.encoding import Floats
 from seqcli.classification.fusion import Choice, choose, fuse
-from seqcli.classification.linear import Kind, Labelled, LinearModel
+from seqcli.classification.linear import Kind, Labelled, LinearModel, Training
 from seqcli.classification.material import Material, prepare
+from seqcli.classification.network import log_softmax
 from seqcli.classification.plan import Plan
 from seqcli.classification.vectors import MATRIX, WORDS
 from seqcli.core import checkpoint, clock, metrics, seen
@@ -38,7 +39,7 @@ class Trained:
     Arguments:
         tensors: of all members, by their names in the model folder.
         history: a record an epoch of each member.
-        valid: mean log probabilities of the validation part, ``(n, c)``.
+        valid: mean log probabilities of the validation part, ``(n, c)``; of each text by those that have not learnt it.
         test: the same of the test part.
         late: sentences about members that the clock stopped.
     """
@@ -55,9 +56,10 @@ def train(
 ) -> Generator[Progress, None, Result]:
     """Trains a classifier and writes its folder; yields signs of life, returns the report.
 
-    The networks and the linear model learn from the training part. The validation part chooses the epoch of each
-    network, the strength of the linear model, how much it has to say and the temperature; the test part is seen by
-    nothing but the report. An interrupted run is saved in ``resume/`` after the step in hand.
+    The validation part chooses the epoch of each network, the strength of the linear model, how much it has to say and
+    the temperature: by what models make of it that have not learnt from the text in question. With ``plan.refit`` the
+    model then learns from it too (see ``Plan``). The test part is seen by nothing but the report, which is on the model
+    that is saved. An interrupted run is saved in ``resume/`` after the step in hand.
 
     Arguments:
         partition: the labelled texts, from ``data.partition``.
@@ -76,7 +78,7 @@ def train(
         began = time.perf_counter()
         material = yield from prepare(partition, plan)
         plan = material.plan
-        opinions = (yield from _linear(material, plan)) if plan.fusion else {}
+        opinions = (yield from _opinions(material, plan)) if plan.fusion else {}
         try:
             trained = yield from _members(material, plan, ModelFolder(out).resume, resume=place.resume)
         except LostError as lost:
@@ -86,26 +88,39 @@ def train(
                 _save(out, material, plan, config=config, linear=None, trained=lost.trained, told=told)
             raise
         yield Progress("choosing on the validation part", 0)
-        said = {name: _ask(model, material, "valid") for name, model in opinions.items()}
-        choice = choose(trained.valid, said, material.gold["valid"], len(material.labels))
-        linear = opinions[choice.linear] if choice.linear else None
+        said = {name: opinion.valid for name, opinion in opinions.items()}
+        choice = choose(trained.valid, said, material.gold["valid"])
+        linear = opinions[choice.linear].model(plan) if choice.linear else None
         config = replace(material.config, fusion=choice.weight, temperature=choice.temperature)
         heard = None if linear is None else _ask(linear, material, "test")
         answers = fuse(trained.test, heard, choice.weight, choice.temperature)
         seconds = time.perf_counter() - began
-        others = yield from report.baselines(partition, seed=plan.fit.seed)
+        others = yield from report.baselines(partition, seed=plan.fit.seed, refit=plan.refit)
         ours = report.Answers.of(config.cell, answers, seconds)
         alone = [report.Answers.of(f"{config.cell}-alone", trained.test, seconds)] if linear else []
         told = report.report(partition, ours, others, material.words, parts=alone, require_skill=require_skill)
         told = replace(told, warnings=(*told.warnings, *trained.late))
         if opinions:
             told = replace(told, sentences=(*told.sentences, _said(choice)))
+        told = replace(told, sentences=(*told.sentences, _learnt(material)))
         _save(out, material, plan, config=config, linear=linear, trained=trained, told=told)
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
 
 
 def _next(out: Path) -> str:
     return shlex.join(["seqcli", "classify", str(out), "昨日の焼肉は最高だった"])
+
+
+def _learnt(material: Material) -> str:
+    """What the model that was measured has learnt from."""
+    plan, members = material.plan, material.config.members
+    if not plan.refit:
+        return "All of it learnt from the training texts alone."
+    share = f"{members - 1} of {members} parts" if members > 1 else "none"
+    return (
+        "What was chosen stands: the model that is saved and measured here, and the baselines, learnt from the "
+        f"validation texts too (each network from {share} of them)."
+    )
 
 
 def _said(choice: Choice) -> str:
@@ -120,21 +135,44 @@ def _said(choice: Choice) -> str:
     )
 
 
-def _linear(material: Material, plan: Plan) -> Generator[Progress, None, dict[str, LinearModel]]:
-    """Second opinions, whose strength the validation part chooses; an SVC's margins are made probabilities by it."""
+@dataclass(frozen=True, eq=False)
+class Opinion:
+    """A linear model that was fitted to the training part, and its log probabilities ``(n, c)`` of the validation part.
+
+    Arguments:
+        fitted: the model, with the strength that the validation part chose.
+        training: what it was fitted to.
+        temperature: by which all its scores are divided.
+        valid: what it says of the validation part.
+    """
+
+    fitted: LinearModel
+    training: Training
+    temperature: float
+    valid: Floats
+
+    def model(self, plan: Plan) -> LinearModel:
+        """The model that has a say in the answer; with ``plan.refit`` it has learnt from the validation part too."""
+        model = self.fitted
+        if plan.refit:
+            model = self.training.whole().fit(model.kind, plan.fit.seed, strength=model.strength)
+        return model.calibrated(self.temperature)
+
+
+def _opinions(material: Material, plan: Plan) -> Generator[Progress, None, dict[str, Opinion]]:
+    """Linear models, whose strength the validation part chooses; an SVC's margins are made probabilities by it."""
     texts, gold = material.texts, material.gold
     words = {part: material.normalized(part) for part in ("train", "valid")}
+    yield Progress("linear models", 0, len(KINDS), "counting n-grams")
     development = Labelled(texts["valid"], words["valid"], gold["valid"])
-    found: dict[str, LinearModel] = {}
+    training = Training(texts["train"], words["train"], gold["train"], len(material.labels), development)
+    found: dict[str, Opinion] = {}
     for done, kind in enumerate(KINDS):
         yield Progress("linear models", done, len(KINDS), kind)
-        model = LinearModel.fit(
-            texts["train"], words["train"], gold["train"], len(material.labels),
-            kind=kind, development=development, seed=plan.fit.seed,
-        )  # fmt: skip
-        if kind == "svc":
-            model = model.calibrated(metrics.temperature(_ask(model, material, "valid"), gold["valid"]))
-        found[kind] = model
+        fitted = training.fit(kind, plan.fit.seed)
+        valid = _ask(fitted, material, "valid")
+        temperature = metrics.temperature(valid, gold["valid"]) if kind == "svc" else 1.0
+        found[kind] = Opinion(fitted, training, temperature, log_softmax(valid / np.float32(temperature)))
     return found
 
 
@@ -153,7 +191,6 @@ class LostError(DivergedError):
 def _members(material: Material, plan: Plan, folder: Path, *, resume: bool) -> Generator[Progress, None, Trained]:
     """Trains one network after the other."""
     from seqcli.classification.fitting import Fit
-    from seqcli.classification.network import log_softmax
     from seqcli.core import device
     from seqcli.core.training import Signals
 
@@ -163,7 +200,8 @@ def _members(material: Material, plan: Plan, folder: Path, *, resume: bool) -> G
     tensors: dict[str, Floats] = {}
     history: list[Record] = []
     late: list[str] = []
-    logs: dict[str, list[Floats]] = {"valid": [], "test": []}
+    valid: list[Floats] = []
+    test: list[Floats] = []
     with Signals() as signals:
         for k in range(material.config.members):
             fit = Fit(material, plan, k, folder, chosen)
@@ -180,10 +218,12 @@ def _members(material: Material, plan: Plan, folder: Path, *, resume: bool) -> G
                     f"--max-minutes: the time of member {k + 1} was up after {state.step} of {state.planned_steps} "
                     "planned steps; no --steps gives these weights again"
                 )
-            for part, found in logs.items():
-                found.append(fit.log_probabilities(part))
-    valid, test = (log_softmax(np.mean(logs[part], axis=0)) for part in ("valid", "test"))
-    return Trained(tensors, history, valid, test, tuple(late))
+            valid.append(np.full((len(material.gold["valid"]), len(material.labels)), np.nan, np.float32))
+            valid[-1][fit.held - len(material.gold["train"])] = fit.held_out()
+            test.append(fit.test())
+    # Each validation text is answered by those that have not learnt from it.
+    answers = (log_softmax(np.nanmean(logs, axis=0)) for logs in (valid, test))
+    return Trained(tensors, history, next(answers), next(answers), tuple(late))
 
 
 def _save(
@@ -217,6 +257,7 @@ def _save(
         "batch_size": plan.batch_size,
         "smoothing": plan.smoothing,
         "balance": plan.balance,
+        "refit": plan.refit,
         "min_count": plan.min_count,
     }
     documents: dict[str, Any] = {
@@ -224,7 +265,8 @@ def _save(
         **material.features.documents(),
     }
     blobs = material.features.blobs()
-    extra: dict[str, dict[str, Any]] = {seen.FILE: Seen.of(material.texts["train"]).tensors()}
+    learnt = [text for part in ("train", "valid")[: 1 + plan.refit] for text in material.texts[part]]
+    extra: dict[str, dict[str, Any]] = {seen.FILE: Seen.of(learnt).tensors()}
     if linear is not None:
         documents["linear.json"], extra["linear.safetensors"] = linear.document(), linear.tensors()
     if material.own is not None:

@@ -65,6 +65,9 @@ def train_classifier(
     no_fusion: Annotated[
         bool, typer.Option("--no-fusion", help="The networks alone, without a linear model beside them.")
     ] = False,
+    no_refit: Annotated[
+        bool, typer.Option("--no-refit", help="Learn from the training part alone, not from what chose as well.")
+    ] = False,
     class_weights: Annotated[
         Literal["none", "balanced"],
         typer.Option("--class-weights", help="balanced: rare labels count as much as frequent ones."),
@@ -101,7 +104,7 @@ def train_classifier(
     place = Place(training.out, training.overwrite, training.resume)
     place.check()
     plan = plans.make(
-        training.said(), vectors=vectors, members=members, fusion=not no_fusion,
+        training.said(), vectors=vectors, members=members, fusion=not no_fusion, refit=not no_refit,
         balance=float(class_weights == "balanced"), init_from=init_from, tokenizer=splitting.read(),
     )  # fmt: skip
     partition = data.prepare(

@@ -14,9 +14,11 @@ import pytest
 
 from seqcli.classification import data, plan, predict, train
 from seqcli.classification.data import Example, Partition
+from seqcli.classification.material import Material, prepare
 from seqcli.classification.plan import Plan
 from seqcli.core.place import Place
 from seqcli.core.safe_formats import read_tensors
+from seqcli.core.signals import Signals
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
 from seqcli.results import Progress, Result
 
@@ -50,7 +52,7 @@ def tiny(**changes: Any) -> Plan:
     flags = {"hidden": 5, "epochs": 2, "batch_size": 8, "seed": 1, "learning_rate": 0.01}
     rest: dict[str, Any] = {"vectors": "none", "members": 2}
     for name, value in changes.items():
-        (rest if name in ("vectors", "members", "fusion", "balance", "max_tokens") else flags)[name] = value
+        (rest if name in ("vectors", "members", "fusion", "refit", "balance", "max_tokens") else flags)[name] = value
     return plan.make(flags, **rest)
 
 
@@ -118,7 +120,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 
 
 def test_no_two_seeds_share_a_member() -> None:
-    seeds = [tiny(seed=seed).member(k).seed for seed in range(20) for k in range(10)]
+    seeds = [tiny(seed=seed).member(k, 9).seed for seed in range(20) for k in range(10)]
     assert len(set(seeds)) == len(seeds)
 
 
@@ -194,7 +196,7 @@ def test_the_more_there_is_to_read_the_less_often_it_is_read() -> None:
 
 def test_the_time_is_shared_among_the_members() -> None:
     how = tiny(max_minutes=6.0, members=3).settled(100, 1000)
-    assert [how.member(k).max_minutes for k in range(3)] == [2.0, 2.0, 2.0]
+    assert [how.member(k, 9).max_minutes for k in range(3)] == [2.0, 2.0, 2.0]
 
 
 def test_it_learns_what_a_word_tells(partition: Partition, tmp_path: Path) -> None:
@@ -215,41 +217,91 @@ def test_batches_hang_on_the_epoch_alone_and_hold_texts_of_like_length(partition
     import torch
 
     from seqcli.classification.fitting import Fit
-    from seqcli.classification.material import prepare
 
-    work = prepare(partition, tiny())
-    try:
-        while True:
-            next(work)
-    except StopIteration as done:
-        material = done.value
+    material = prepared(partition, tiny())
     fit = Fit(material, tiny(balance=1.0), 0, tmp_path, torch.device("cpu"))
     first = fit.batches(0)
     fit.batches(7)
     assert all(np.array_equal(a, b) for a, b in zip(first, fit.batches(0), strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, fit.batches(1), strict=True))
-    assert sorted(np.concatenate(first)) == list(range(len(partition.train)))
-    lengths = material.encoded["train"].lengths
+    assert sorted(np.concatenate(first)) == fit.learnt.tolist()
+    lengths = material.encoded["labelled"].lengths
     spread = sum(int(np.ptp(lengths[rows])) for rows in first)
     assert spread <= int(np.ptp(lengths)) + len(first)
+
+
+def prepared(partition: Partition, how: Plan) -> Material:
+    work = prepare(partition, how)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            assert isinstance(done.value, Material)
+            return done.value
+
+
+def with_another_label(part: list[Example], number: int) -> list[Example]:
+    other = next(label for label in WORDS if label != part[number].label)
+    return [e._replace(label=other) if k == number else e for k, e in enumerate(part)]
+
+
+def test_each_validation_text_is_held_out_from_one_network_and_learnt_by_the_others(partition: Partition) -> None:
+    material = prepared(partition, tiny(members=3))
+    train, valid = len(partition.train), len(partition.valid)
+    held = [material.rows(k)[1] for k in range(3)]
+    assert sorted(np.concatenate(held)) == list(range(train, train + valid))
+    for k in range(3):
+        assert sorted([*material.rows(k)[0], *held[k]]) == list(range(train + valid))
+    for how in (tiny(members=3, refit=False), tiny(members=1)):
+        learnt, asked = prepared(partition, how).rows(0)
+        assert (learnt.tolist(), asked.tolist()) == (list(range(train)), list(range(train, train + valid)))
+
+
+def test_a_network_has_seen_nothing_of_the_labels_that_it_is_asked_for(partition: Partition, tmp_path: Path) -> None:
+    import torch
+
+    from seqcli.classification.fitting import Fit
+
+    material = prepared(partition, tiny(epochs=1))
+    gold = material.gold["labelled"].copy()
+    gold[material.rows(0)[1]] = (gold[material.rows(0)[1]] + 1) % 3
+    changed = replace(material, gold=material.gold | {"labelled": gold})
+    for number, equal in ((0, True), (1, False)):
+        states = []
+        for one in (material, changed):
+            fit = Fit(one, one.plan, number, tmp_path, torch.device("cpu"))
+            for _ in fit.run(Signals(), resume=False):
+                pass
+            states.append(fit.state.weights())
+        assert all(np.array_equal(value, states[1][name]) for name, value in states[0].items()) == equal
+
+
+def test_without_a_refit_the_validation_part_teaches_nothing(partition: Partition, tmp_path: Path) -> None:
+    changed = replace(partition, valid=with_another_label(partition.valid, 0))
+    for name, parts in (("a", partition), ("b", changed)):
+        trained(parts, tmp_path / name, tiny(epochs=1, refit=False))
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_the_test_part_moves_nothing(partition: Partition, whole: tuple[Path, Result], tmp_path: Path) -> None:
+    changed = [e._replace(text=f"{e.text}とても新しい文") for e in with_another_label(partition.test, 0)]
+    trained(replace(partition, test=changed), tmp_path / "m", tiny())
+    for name in ("model.safetensors", "linear.safetensors", "config.json", "vocab.json", "characters.json"):
+        files = [folder / name for folder in (tmp_path / "m", whole[0])]
+        assert files[0].exists() == files[1].exists()
+        assert not files[0].exists() or files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_rare_label_counts_more_when_asked(tmp_path: Path) -> None:
     import torch
 
     from seqcli.classification.fitting import Fit
-    from seqcli.classification.material import prepare
 
     rows = [e for e in examples(2) if e.label == "食べ物"] + [e for e in examples(2) if e.label != "食べ物"][::3]
     uneven = data.partition(data.Examples("rows", rows), seed=1)
     for balance, wanted in ((0.0, 1.0), (1.0, None)):
         how = tiny(balance=balance)
-        work = prepare(uneven, how)
-        try:
-            while True:
-                next(work)
-        except StopIteration as done:
-            material = done.value
+        material = prepared(uneven, how)
         found = Fit(material, how, 0, tmp_path, torch.device("cpu")).weights
         shares = material.prior()
         assert float((found.numpy() * shares).sum()) == pytest.approx(1.0)

@@ -38,15 +38,15 @@ def test_a_high_temperature_makes_it_less_sure_and_changes_no_answer() -> None:
 
 def test_the_better_opinion_weighs_more() -> None:
     good, bad = logs(GOLD, 0.95, 3, 2), logs(GOLD, 0.2, 3, 3)
-    assert choose(good, {"svc": bad}, GOLD, 3).weight < 0.5
-    assert choose(bad, {"svc": good}, GOLD, 3).weight > 0.5
-    assert choose(good, {}, GOLD, 3)[:2] == (None, 0)
-    assert choose(bad, {"logistic": bad, "svc": good}, GOLD, 3).linear == "svc"
+    assert choose(good, {"svc": bad}, GOLD).weight < 0.5
+    assert choose(bad, {"svc": good}, GOLD).weight > 0.5
+    assert choose(good, {}, GOLD)[:2] == (None, 0)
+    assert choose(bad, {"logistic": bad, "svc": good}, GOLD).linear == "svc"
 
 
 def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:
     wild = 5 * logs(GOLD, 0.7, 3, 4)
-    _, weight, temperature = choose(wild, {}, GOLD, 3)
+    _, weight, temperature = choose(wild, {}, GOLD)
     assert temperature > 1.5
     calm = fuse(wild, None, weight, temperature)
     assert metrics.log_loss(calm, GOLD) < metrics.log_loss(fuse(wild, None, 0.0), GOLD)
@@ -54,4 +54,4 @@ def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:
 
 def test_few_examples_do_not_make_it_certain() -> None:
     gold = np.array([0, 1, 2, 0])
-    assert choose(logs(gold, 1.0, 3, 5), {}, gold, 3).temperature > 0.5
+    assert choose(logs(gold, 1.0, 3, 5), {}, gold).temperature > 0.5

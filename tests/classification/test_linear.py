@@ -118,6 +118,22 @@ def test_models_of_one_counting_are_those_that_are_fitted_alone(parts: Partition
         assert np.array_equal(training.fit(kind, 2).weights, alone.weights)
 
 
+def test_the_whole_is_what_chose_among_what_was_learnt_from(parts: Partition) -> None:
+    both = [*parts.train, *parts.valid]
+    asked = texts(parts.test), tokens(parts.test)
+    for words in (False, True):
+        learnt, chosen_on = (
+            linear.Labelled(texts(part), tokens(part) if words else None, gold(parts, part))
+            for part in (parts.train, parts.valid)
+        )
+        whole = linear.Training(*learnt, 4, chosen_on).whole().fit("svc", strength=0.3)
+        alone = linear.Training(texts(both), tokens(both) if words else None, gold(parts, both), 4)
+        assert np.array_equal(whole.weights, alone.fit("svc", strength=0.3).weights)
+        assert whole.strength == 0.3
+        first = linear.Training(*learnt, 4).fit("svc", strength=0.3)
+        assert not np.array_equal(whole.scores(*asked), first.scores(*asked))
+
+
 def test_a_temperature_divides_every_score_and_is_saved(parts: Partition, model: LinearModel) -> None:
     asked = texts(parts.test), tokens(parts.test)
     calm = model.calibrated(2.5)

@@ -116,3 +116,50 @@ def writer(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) ->
     small = ("--epochs", 1, "--hidden", 8, "--batch-size", 4, "--bptt", 16, "--threads", 1)
     seqcli("train-generator", SAMPLES / "letters.txt", *small, "--out", model, **folders)
     return model
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A tiny forecaster of the wide sample table."""
+    from tables import TINY  # which reads this file
+
+    model = tmp_path_factory.mktemp("models") / "wide"
+    seqcli("train-forecast", SAMPLES / "rates-wide.csv", *TINY, "--holdout", 100, "--out", model, **folders)
+    return model
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A tiny forecaster of one positive series called x."""
+    from tables import TINY, days, table, walk
+
+    folder = tmp_path_factory.mktemp("models")
+    table(folder / "x.csv", days(), x=walk())
+    seqcli("train-forecast", folder / "x.csv", *TINY, "--holdout", 0, "--out", folder / "model", **folders)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A table, the same with other values after day 120, the same without them, and one whose day 120 differs."""
+    from tables import days, table, walk
+
+    folder, dates, values = tmp_path_factory.mktemp("history"), days(), walk()
+    strange = [*values[:121], *(round(v * (3 if i % 2 else 0.2), 4) for i, v in enumerate(values[121:]))]
+    return {
+        "as it was": table(folder / "rates.csv", dates, x=values),
+        "other future": table(folder / "other.csv", dates, x=strange),
+        "no future": table(folder / "short.csv", dates[:121], x=values[:121]),
+        "negative future": table(folder / "negative.csv", dates, x=[*values[:121], *(-v for v in values[121:])]),
+        "other last day": table(folder / "last.csv", dates, x=[*values[:120], values[120] * 1.03, *values[121:]]),
+    }
+
+
+@pytest.fixture(scope="session")
+def known(history: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
+    """A model that has seen the table until day 120."""
+    from tables import TINY, days
+
+    model = tmp_path_factory.mktemp("models") / "known"
+    seqcli("train-forecast", history["as it was"], *TINY, "--until", days()[120], "--out", model, **folders)
+    return model

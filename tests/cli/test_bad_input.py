@@ -1,55 +1,20 @@
-"""Whatever is wrong with the input: the right exit code, one clear line, and nothing half-written."""
+"""A table, an option or a machine that will not do: the right exit code, one clear line, nothing half-written."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from conftest import SAMPLES, Ran, Run, seqcli
-from safetensors.numpy import load_file, save_file
-from tables import DAYS, TINY, days, quick, table, walk
+from conftest import SAMPLES, Run
+from refusals import DATES, VALUES, lines, names
+from tables import DAYS, TINY, days, quick, table
 
 __all__ = ["quick"]  # the fixture
-
-DATES, VALUES = days(), [str(value) for value in walk()]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, str]) -> Path:
-    """A tiny forecaster of one positive series called x."""
-    folder = tmp_path_factory.mktemp("models")
-    table(folder / "x.csv", DATES, x=VALUES)
-    seqcli("train-forecast", folder / "x.csv", *TINY, "--holdout", 0, "--out", folder / "model", **folders)
-    return folder / "model"
-
-
-@pytest.fixture
-def copy(model: Path, tmp_path: Path) -> Path:
-    """The same model, to be damaged."""
-    return Path(shutil.copytree(model, tmp_path / "copy"))
-
-
-def lines(ran: Ran) -> list[str]:
-    """What a failing command said: a line of error, at most one of a hint, and no records."""
-    said = ran.stderr.splitlines()
-    assert said[0].startswith("error: "), ran.stderr
-    assert len(said) == 1 or (len(said) == 2 and said[1].startswith("hint: ")), ran.stderr
-    assert ran.stdout == ""
-    assert "bug" not in said[0]
-    return said
-
-
-def names(folder: Path) -> list[str]:
-    """What stands in a folder; the lock of a training, which has nothing in it, is left where it was."""
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".seqcli-lock-"))
 
 
 def with_value(row: int, value: str) -> str:
@@ -118,10 +83,10 @@ def test_a_bad_table_is_refused_by_file_row_column_and_value(quick: Run, tmp_pat
 
 
 @pytest.mark.parametrize("name", [n for n in BAD_TABLES if n not in ("one row", "never moves", "no numbers")])
-def test_a_forecast_refuses_it_in_the_same_words(quick: Run, model: Path, tmp_path: Path, name: str) -> None:
+def test_a_forecast_refuses_it_in_the_same_words(quick: Run, plain: Path, tmp_path: Path, name: str) -> None:
     content, error, _ = BAD_TABLES[name]
     (tmp_path / "bad.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
-    said = lines(quick("forecast", model, "bad.csv", "--plot", "x.png", "--journal", "j.db", fails_with=3))
+    said = lines(quick("forecast", plain, "bad.csv", "--plot", "x.png", "--journal", "j.db", fails_with=3))
     assert error in said[0]
     assert names(tmp_path) == ["bad.csv"]
 
@@ -137,9 +102,9 @@ LONG = ("--series-column", "series", "--value-column", "value")
         ("2024-01-02,a,1\n2024-01-03,a,x\n", "row 3: column value: not a number: 'x'"),
     ],
 )
-def test_a_bad_row_of_a_long_table_is_named(quick: Run, model: Path, tmp_path: Path, content: str, error: str) -> None:
+def test_a_bad_row_of_a_long_table_is_named(quick: Run, plain: Path, tmp_path: Path, content: str, error: str) -> None:
     (tmp_path / "long.csv").write_text("date,series,value\n" + content, encoding="utf-8")
-    assert f"long.csv: {error}" in lines(quick("forecast", model, "long.csv", *LONG, fails_with=3))[0]
+    assert f"long.csv: {error}" in lines(quick("forecast", plain, "long.csv", *LONG, fails_with=3))[0]
 
 
 @pytest.mark.parametrize(
@@ -183,8 +148,8 @@ def test_a_source_that_is_no_table_is_refused(quick: Run, tmp_path: Path, source
     assert not (tmp_path / "model").exists()
 
 
-def test_dash_without_data_is_said_by_the_real_command(run: Run, model: Path) -> None:
-    assert lines(run("forecast", model, "-", fails_with=3)) == ["error: stdin: is empty"]
+def test_dash_without_data_is_said_by_the_real_command(run: Run, plain: Path) -> None:
+    assert lines(run("forecast", plain, "-", fails_with=3)) == ["error: stdin: is empty"]
 
 
 # Options that cannot be meant
@@ -259,203 +224,22 @@ def test_a_backtest_that_cannot_be_made_is_refused(
     assert names(tmp_path) == []
 
 
-def test_a_model_of_a_table_asks_for_one(quick: Run, model: Path) -> None:
-    said = lines(quick("forecast", model, fails_with=2))
-    assert f"the model was trained on {model.parent / 'x.csv'}: give a table" in said[0]
-
-
-# Where a model goes
-
-
-@pytest.mark.parametrize(
-    ("out", "code", "error"),
-    [
-        ("file/model", 5, "file: cannot be written"),
-        ("file", 4, "file: is a file, not a folder"),
-        ("full", 4, "full: already holds 'note.txt'"),
-        ("home", 4, "home: holds a folder 'photos'"),
-        (".", 4, "is the folder you stand in"),
-    ],
-)
-def test_a_place_that_cannot_hold_a_model_is_refused_before_the_training(
-    quick: Run, tmp_path: Path, out: str, code: int, error: str
-) -> None:
-    table(tmp_path / "x.csv", DATES, x=VALUES)
-    (tmp_path / "file").write_text("mine", encoding="utf-8")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "note.txt").write_text("mine", encoding="utf-8")
-    (tmp_path / "home" / "photos").mkdir(parents=True)
-    said = lines(quick("train-forecast", "x.csv", *TINY, "--out", out, fails_with=code))
-    assert error in said[0]
-    assert names(tmp_path) == ["file", "full", "home", "x.csv"]
-    assert (tmp_path / "full" / "note.txt").read_text(encoding="utf-8") == "mine"
-
-
-def test_a_model_that_is_there_is_kept(quick: Run, copy: Path, tmp_path: Path) -> None:
-    before = (copy / "model.safetensors").read_bytes()
-    table(tmp_path / "x.csv", DATES, x=walk(seed=1))
-    said = lines(quick("train-forecast", "x.csv", *TINY, "--out", "copy", fails_with=4))
-    assert said == ["error: copy: already holds a model", "hint: --overwrite replaces it"]
-    table(tmp_path / "x.csv", DATES, x=[0, *VALUES[1:]])
-    quick("train-forecast", "x.csv", *TINY, "--out", "copy", "--overwrite", fails_with=3)
-    assert (copy / "model.safetensors").read_bytes() == before
-
-
-# A model folder that is damaged, of another kind, or hostile
-
-
-@pytest.mark.parametrize("name", ["seqcli.json", "config.json", "model.safetensors"])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: b"",
-        lambda content: content[: len(content) // 2],
-        lambda content: content[:-3],
-        lambda content: b"\xff\x00" * 40,
-        lambda content: content.replace(b"l", b"\x00", 3),
-        lambda content: None,
-    ],
-    ids=["empty", "half", "three bytes short", "garbled", "zeroes", "missing"],
-)
-def test_a_damaged_file_of_a_model_is_named(
-    quick: Run, copy: Path, name: str, damage: Callable[[bytes], bytes | None]
-) -> None:
-    content = damage((copy / name).read_bytes())
-    if content is None:
-        (copy / name).unlink()
-    else:
-        (copy / name).write_bytes(content)
-    said = lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))
-    assert name in said[0]
-
-
-def safetensors(header: Any, body: bytes = b"\x00" * 64, length: int | None = None) -> bytes:
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text) if length is None else length) + text + body
-
-
-def entry(**changes: Any) -> dict[str, Any]:
-    return {"centre": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]} | changes}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        safetensors(entry(), length=1 << 62),
-        safetensors(entry(), length=100_000_000),
-        safetensors(entry(shape=[1 << 40, 1 << 40])),
-        safetensors(entry(shape=[-4])),
-        safetensors(entry(data_offsets=[0, 1 << 50])),
-        safetensors(entry(data_offsets=[32, 16])),
-        safetensors(entry(dtype="PICKLE")),
-        safetensors(entry(shape="4")),
-        safetensors([1, 2]),
-        safetensors(b"{" * 90_000),
-        safetensors(b'{"centre":' * 5000),
-        b"\x80\x04\x95\x10\x00\x00\x00",
-    ],
-    ids=[
-        "endless",
-        "long",
-        "huge",
-        "negative",
-        "beyond",
-        "backwards",
-        "dtype",
-        "text",
-        "list",
-        "deep",
-        "nested",
-        "pickle",
-    ],
-)
-def test_a_hostile_file_of_weights_is_refused_without_taking_memory(quick: Run, copy: Path, content: bytes) -> None:
-    (copy / "model.safetensors").write_bytes(content)
-    said = lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))
-    assert "model.safetensors" in said[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"hidden": 10**9}, "'hidden'"),
-        ({"hidden": "4"}, "'hidden'"),
-        ({"hidden": 5}, "config.json wants"),
-        ({"members": 200}, "is missing"),
-        ({"horizon": 0}, "'horizon'"),
-        ({"levels": [0.9, 0.5, 0.1]}, "'levels'"),
-        ({"cell": "os.system"}, "'cell'"),
-        ({"features": 99}, "inputs of version 99"),
-        ({"dropout": None}, "'dropout'"),
-    ],
-)
-def test_a_config_that_does_not_fit_is_refused(quick: Run, copy: Path, change: dict[str, Any], error: str) -> None:
-    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
-    (copy / "config.json").write_text(json.dumps(config | change), encoding="utf-8")
-    assert error in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"kind": "classifier"}, "is a classifier, not a forecaster"),
-        ({"format": 99}, "made by a newer seqcli"),
-        ({"format": "1"}, "'format'"),
-        ({"data": {}}, "does not say what it was trained on"),
-        ({"data": {"until": "soon", "source": "rates", "series": ["x"], "log": [True]}}, "does not say"),
-        ({"data": {"until": "2024-01-01", "source": "rates", "series": ["x"], "log": []}}, "does not say"),
-        ({"kind": "../../x"}, "'kind'"),
-    ],
-)
-@pytest.mark.parametrize("command", ["forecast", "backtest"])
-def test_a_manifest_of_something_else_is_refused(
-    quick: Run, copy: Path, command: str, change: dict[str, Any], error: str
-) -> None:
-    manifest = json.loads((copy / "seqcli.json").read_text(encoding="utf-8"))
-    (copy / "seqcli.json").write_text(json.dumps(manifest | change), encoding="utf-8")
-    assert error in lines(quick(command, copy, copy.parent / "x.csv", fails_with=4))[0]
-
-
-def test_weights_that_are_no_numbers_are_refused(quick: Run, copy: Path) -> None:
-    file = copy / "model.safetensors"
-    tensors = load_file(file)
-    save_file(tensors | {"centre": np.full_like(tensors["centre"], np.nan)}, file)
-    assert "model.safetensors" in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 1, "calibrations": [{}]}', b'{"format": 9}'])
-def test_a_damaged_calibration_is_refused_and_not_ignored(quick: Run, copy: Path, content: bytes) -> None:
-    (copy / "calibration.json").write_bytes(content)
-    assert "calibration.json" in lines(quick("forecast", copy, copy.parent / "x.csv", fails_with=4))[0]
-
-
-def test_a_model_that_is_not_there_is_said_by_the_real_command(run: Run) -> None:
-    said = lines(run("forecast", "nothing", fails_with=4))
-    assert said[0] == "error: nothing: no such model folder"
-
-
-def test_warm_starts_and_forecasts_refuse_a_folder_that_is_no_model(quick: Run, tmp_path: Path) -> None:
-    table(tmp_path / "x.csv", DATES, x=VALUES)
-    (tmp_path / "folder").mkdir()
-    for command in (
-        ("forecast", "folder"),
-        ("train-forecast", "x.csv", *TINY, "--init-from", "folder", "--out", "new"),
-    ):
-        assert "folder: is not a model folder" in lines(quick(*command, fails_with=4))[0]
-    assert not (tmp_path / "new").exists()
+def test_a_model_of_a_table_asks_for_one(quick: Run, plain: Path) -> None:
+    said = lines(quick("forecast", plain, fails_with=2))
+    assert f"the model was trained on {plain.parent / 'x.csv'}: give a table" in said[0]
 
 
 # What a machine may lack
 
 
-def test_parquet_without_pyarrow_says_what_to_install(run: Run, model: Path, tmp_path: Path) -> None:
+def test_parquet_without_pyarrow_says_what_to_install(run: Run, plain: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
     code = "import sys\nsys.modules['pyarrow'] = None\nsys.modules['fastparquet'] = None\n"
     (blocked / "sitecustomize.py").write_text(code, encoding="utf-8")
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     path = os.pathsep.join([str(blocked), *filter(None, [os.environ.get("PYTHONPATH")])])
-    for command in (("forecast", model, "x.parquet"), ("train-forecast", "x.parquet", *TINY, "--out", "new")):
+    for command in (("forecast", plain, "x.parquet"), ("train-forecast", "x.parquet", *TINY, "--out", "new")):
         said = lines(run(*command, fails_with=5, PYTHONPATH=path))
         assert "pyarrow" in said[0]
         assert "pip install" in said[1]
@@ -488,10 +272,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     ids=["model", "picture", "journal", "rows"],
 )
 def test_a_full_disk_leaves_nothing_that_would_be_in_the_way_later(
-    quick: Run, model: Path, small_disk: Path, tmp_path: Path, command: tuple[Any, ...]
+    quick: Run, plain: Path, small_disk: Path, tmp_path: Path, command: tuple[Any, ...]
 ) -> None:
     table(tmp_path / "x.csv", DATES, x=VALUES)
-    words = [model if word == "MODEL" else word for word in command]
+    words = [plain if word == "MODEL" else word for word in command]
     assert "disk full" in lines(quick(*words, fails_with=5))[0]
     left = names(small_disk)
     assert left == ["taken"] or (left[0] == "j.db" and (small_disk / "j.db-wal").stat().st_size == 0)

@@ -53,6 +53,15 @@ Threads = Annotated[
     typer.Option("--threads", min=1, help="Processor threads for training.", show_default="chosen for the task"),
 ]
 
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--max-minutes",
+        min=0.01,
+        help="Plan the training so that it ends within this time; the report on the baselines comes on top.",
+        show_default=False,
+    ),
+]
 Cell = Annotated[
     Literal["rnn", "gru", "lstm"] | None, typer.Option("--cell", help="The recurrent cell.", show_default="lstm")
 ]
@@ -288,15 +297,7 @@ class Training:
             show_default=False,
         ),
     ] = None
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--max-minutes",
-            min=0.01,
-            help="Plan the training so that it ends within this time; the report on the baselines comes on top.",
-            show_default=False,
-        ),
-    ] = None
+    max_minutes: MaxMinutes = None
     cell: Cell = None
     layers: Layers = None
     hidden: Annotated[

@@ -207,6 +207,7 @@ def train_vectors(
         float | None,
         typer.Option("--learning-rate", min=1e-6, help="At the beginning.", show_default="0.025; glove 0.05"),
     ] = None,
+    max_minutes: options.MaxMinutes = None,
     seed: options.Seed = 1,
     threads: options.Threads = None,
     encoding: options.Encoding = "auto",
@@ -238,6 +239,7 @@ def train_vectors(
         threads,
         encoding,
         shlex.join(["seqcli", *sys.argv[1:]]),
+        max_minutes,
     )
     work = room.train(corpus, out, plan, overwrite=overwrite, resume=resume, write=write)
     printer.result(printer.follow(work), str(out))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ _PROBES = {
     "char": ("人", "日", "水", "心", "大", "食", "見", "山", "手", "火"),
 }
 _NEIGHBOURS = 5
+_PLANNED = 0.92  # of the time that --max-minutes gives; the machine may be busier later than while it was measured
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Plan:
         threads: processor threads; None: all cores.
         encoding: of the corpus.
         command: what was typed, for the record.
+        max_minutes: as many epochs are trained, at most ``epochs``, as end within this time; one is measured for it.
     """
 
     method: Method = "word2vec"
@@ -70,6 +73,7 @@ class Plan:
     threads: int | None = None
     encoding: str = "auto"
     command: str = ""
+    max_minutes: float | None = None
 
     @property
     def settings(self) -> Settings:
@@ -101,6 +105,8 @@ def train(
     """
     if resume and plan.method in COUNTED:
         raise UsageError("--resume", f"{plan.method} is counted in one go", "run it again with --overwrite")
+    if plan.max_minutes is not None and plan.method in COUNTED:
+        raise UsageError("--max-minutes", f"{plan.method} is counted in one go", "leave it out")
     checkpoint.check_out(out, overwrite=overwrite, resume=resume)
     with files.lock(out):
         corpus = yield from tokenized(sources, plan.unit, plan.form, plan.encoding)
@@ -108,8 +114,9 @@ def train(
         began = time.monotonic()
         vectors, history = yield from _made(corpus, words, plan, ModelFolder(out), resume=resume)
         seconds = time.monotonic() - began
+        wanted, plan = plan.settings.epochs, replace(plan, epochs=len(history) or plan.epochs)
         rows = [_report(plan, words, vectors, seconds), *_baseline(corpus, plan)]
-        config = {**{k: v for k, v in asdict(plan).items() if k not in ("command", "threads")},
+        config = {**{k: v for k, v in asdict(plan).items() if k not in ("command", "threads", "max_minutes")},
                   **asdict(plan.settings), "words": plan.unit, "recipe": _recipe(plan)}  # fmt: skip
         manifest = Manifest(
             kind=KIND, created=clock.now().isoformat(), command=plan.command, seed=plan.seed, metrics=tuple(rows),
@@ -122,7 +129,8 @@ def train(
         )  # fmt: skip
     if write is not None:
         write_vectors(write, words.words, vectors)
-    return Result(tuple(rows), table=_table(rows), sentences=_sentences(plan, words, corpus, seconds, out))
+    said = (*_sentences(plan, words, corpus, seconds, out), *_fitted(plan, wanted))
+    return Result(tuple(rows), table=_table(rows), sentences=said)
 
 
 def write_vectors(path: Path, words: Sequence[str], vectors: np.ndarray) -> None:
@@ -142,7 +150,7 @@ def _made(
         weights = yield from counts.tfidf(corpus, words)
         return counts.reduced(weights, plan.dim, 1.0, plan.seed), []
     if plan.method in ("word2vec", "fasttext"):
-        return (yield from _learn(Gensim(plan.settings, words, corpus.path), corpus, plan, folder, resume=resume))
+        return (yield from _learn(partial(Gensim, words=words, path=corpus.path), corpus, plan, folder, resume=resume))
     pairs = yield from counts.cooccurrences(corpus, words, plan.window, harmonic=plan.method == "glove")
     if pairs.nnz == 0:
         raise InputError("corpus", "no two words of the vocabulary stand near each other", "--min-count 1")
@@ -153,14 +161,20 @@ def _made(
         return counts.reduced(counts.ppmi(pairs), plan.dim, 0.5, plan.seed), []
     from seqcli.vectors.glove import GloVe
 
-    return (yield from _learn(GloVe(plan.settings, pairs), corpus, plan, folder, resume=resume))
+    return (yield from _learn(partial(GloVe, pairs=pairs), corpus, plan, folder, resume=resume))
 
 
 def _learn(
-    learner: Learner, corpus: Corpus, plan: Plan, folder: ModelFolder, *, resume: bool
+    begin: Callable[[Settings], Learner], corpus: Corpus, plan: Plan, folder: ModelFolder, *, resume: bool
 ) -> Generator[Progress, None, tuple[np.ndarray, list[dict[str, Any]]]]:
-    epochs = plan.settings.epochs
-    same = {**asdict(plan.settings), "min_count": plan.min_count, "fingerprint": corpus.fingerprint}
+    settings = plan.settings
+    if plan.max_minutes is not None and resume:
+        settings = replace(settings, epochs=_begun_with(folder))
+    elif plan.max_minutes is not None:
+        yield Progress("measuring", 0, 1, "one epoch")
+        settings = replace(settings, epochs=min(settings.epochs, _affordable(begin(settings), 60 * plan.max_minutes)))
+    learner, epochs = begin(settings), settings.epochs
+    same = {**asdict(settings), "min_count": plan.min_count, "fingerprint": corpus.fingerprint}
     first, history = _restore(learner, folder, same) if resume else (0, [])
     with Signals() as signals:
         for epoch in range(first, epochs):
@@ -176,6 +190,26 @@ def _learn(
                 raise Interrupted("training", f"stopped after epoch {epoch + 1} of {epochs}, which is saved",
                                   "--resume goes on from here", terminated=terminated)  # fmt: skip
     return learner.vectors(), history
+
+
+def _affordable(learner: Learner, seconds: float) -> int:
+    """How many epochs fit into a time, one at least. It is spent on one that is measured and thrown away.
+
+    The learning rate falls over all epochs, so their number has to be known before the first one.
+    """
+    began = time.monotonic()
+    learner.epoch(0)
+    each = max(time.monotonic() - began, 1e-9)
+    return max(1, int((_PLANNED * seconds - each) / each))
+
+
+def _begun_with(folder: ModelFolder) -> int:
+    """How many epochs were planned for the run that was interrupted."""
+    before = read_json(folder.resume / "state.json", dict).get("settings")
+    epochs = before.get("epochs") if isinstance(before, dict) else None
+    if type(epochs) is not int:
+        raise ModelError(str(folder.resume), "is damaged", "start again with --overwrite")
+    return epochs
 
 
 def _save(learner: Learner, folder: ModelFolder, same: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
@@ -263,6 +297,14 @@ def _sentences(plan: Plan, words: Vocabulary, corpus: Corpus, seconds: float, ou
     cached = " (tokens from the cache)" if corpus.cached else ""
     covered = f"{words.coverage:.1%} of the running text has a vector."
     return (f"{made}{cached}, saved in {out}.", covered, f"Try: seqcli similar {words.words[0]} --model {out}")
+
+
+def _fitted(plan: Plan, wanted: int) -> tuple[str, ...]:
+    """What the time has allowed."""
+    if plan.max_minutes is None:
+        return ()
+    allowed = f"--max-minutes {plan.max_minutes:g} allowed {plan.epochs} of {wanted} epochs"
+    return (f"{allowed}; --epochs {plan.epochs} repeats them.",)
 
 
 def _card(plan: Plan, words: Vocabulary, row: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,48 @@ def test_a_training_that_was_stopped_goes_on_and_ends_the_same(corpus: Path, tmp
     assert not (cut / "resume").exists()
     history = [json.loads(line)["epoch"] for line in (cut / "history.jsonl").read_text().splitlines()]
     assert history == [1, 2, 3, 4]
+
+
+class Clock:
+    """A clock that every epoch of a method moves by a minute, and nothing else."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, learner: Any) -> None:
+        self.now = 0.0
+        epoch = learner.epoch
+        monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(learner, "epoch", lambda one, number: self.move() or epoch(one, number))
+
+    def move(self) -> None:
+        self.now += 60.0
+
+
+@pytest.mark.parametrize("method", ["word2vec", "fasttext", "glove"])
+def test_as_many_epochs_as_the_time_allows_are_those_of_so_many_epochs(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    finish(train.train([str(corpus)], tmp_path / "whole", replace(PLANS[method], epochs=3)))
+    Clock(monkeypatch, GloVe if method == "glove" else Gensim)
+    plan = replace(PLANS[method], max_minutes=5.0)  # one is measured, and some time kept back
+    with pytest.raises(Interrupted, match="stopped after epoch 1 of 3, which is saved"):
+        for progress in train.train([str(corpus)], tmp_path / "timed", plan):
+            if progress.stage == "training" and progress.done == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+    said = finish(train.train([str(corpus)], tmp_path / "timed", plan, resume=True))
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "timed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert f"allowed 3 of {PLANS[method].epochs} epochs; --epochs 3 repeats them" in said.sentences[-1]
+
+
+def test_a_time_limit_trains_once_at_least_and_never_longer(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, GloVe)
+    for minutes, epochs in ((0.1, 1), (1000.0, 10)):
+        plan = replace(PLANS["glove"], max_minutes=minutes)
+        finish(train.train([str(corpus)], tmp_path / "m", plan, overwrite=True))
+        assert json.loads((tmp_path / "m" / "config.json").read_text())["epochs"] == epochs
+    with pytest.raises(UsageError, match="--max-minutes: tfidf is counted in one go"):
+        finish(train.train([str(corpus)], tmp_path / "n", replace(PLANS["tfidf"], max_minutes=1.0)))
 
 
 def test_counts_are_not_resumed_and_a_model_is_not_overwritten(corpus: Path, tmp_path: Path) -> None:

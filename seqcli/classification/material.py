@@ -10,8 +10,9 @@ import numpy as np
 
 from seqcli.classification import encoding, vectors
 from seqcli.classification.config import ClassifierConfig
-from seqcli.classification.data import Example, Partition, folds
+from seqcli.classification.data import Example, Partition
 from seqcli.classification.encoding import Encoded, Features, Floats, Ints, Source, Split, Table
+from seqcli.classification.folds import folds
 from seqcli.classification.plan import Plan
 from seqcli.classification.unit_features import UnitFeatures
 from seqcli.core.tokens import Tokenizer

@@ -113,13 +113,13 @@ def _next(out: Path) -> str:
 
 def _learnt(material: Material) -> str:
     """What the model that was measured has learnt from."""
-    plan, members = material.plan, material.config.members
-    if not plan.refit:
-        return "All of it learnt from the training texts alone."
-    share = f"{members - 1} of {members} parts" if members > 1 else "none"
+    if not material.plan.refit:
+        return "Networks, linear models and baselines learnt from the training texts alone."
+    folds = 1 + int(material.folds.max())
+    networks = f"each network from {folds - 1} of their {folds} folds" if folds > 1 else "the networks not"
     return (
-        "What was chosen stands: the model that is saved and measured here, and the baselines, learnt from the "
-        f"validation texts too (each network from {share} of them)."
+        "What the validation texts chose stands; the linear models and the baselines learnt from them too in the end, "
+        f"{networks}. What is measured here is the model that is saved."
     )
 
 

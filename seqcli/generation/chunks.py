@@ -17,8 +17,6 @@ from seqcli.generation.model import LanguageModel
 
 Ids = NDArray[np.integer[Any]]
 
-MILD: Final = 0.3  # of the dropout rates is used at the beginning
-
 _READ: Final = 512  # units of each row that are scored at once
 
 
@@ -52,21 +50,18 @@ class Streams:
         start = int(np.random.default_rng([self.seed, epoch]).integers(len(self.tokens)))
         return Batches(self, start)
 
-    def step(self, model: LanguageModel, progress: Callable[[], float]) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
+    def step(self, model: LanguageModel, strength: Callable[[], float]) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
         """For ``training.fit``: the mean loss of a batch, and the state at its end.
-
-        Dropout grows from ``MILD`` of its rates to all of them (curriculum dropout, Morerio et al. 2017,
-        arXiv:1703.06229): in the beginning nothing is learned by heart yet, and it would only slow the net down.
 
         Arguments:
             model: the net.
-            progress: gives the share of the training that is done, 0 to 1.
+            strength: gives the share of the dropout rates that is in use, 0 to 1.
         """
         where = model.embedding.weight.device
 
         def step(batch: Ids, carried: Any) -> tuple[Tensor, Any]:
             tokens = torch.from_numpy(batch).to(where)  # (rows, steps + 1)
-            model.strength = MILD + (1 - MILD) * progress()
+            model.strength = strength()
             known, state = model(tokens[:, :-1], carried)
             return model.loss(known, tokens[:, 1:]), state
 

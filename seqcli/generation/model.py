@@ -140,17 +140,18 @@ class LanguageModel(nn.Module):
     def _embed(self, tokens: Tensor) -> Tensor:
         """E of the tokens, ``(b, t, e)``; a unit that is left out is zero wherever it stands in the chunk."""
         found: Tensor = self.embedding(tokens)
-        if not self.training or not self.config.word_dropout:
+        rate = self._rate(self.config.word_dropout)
+        if not rate:
             return found
-        kept = _kept((self.config.vocabulary, 1), self.strength * self.config.word_dropout, found.device)
-        return found * functional.embedding(tokens, kept)
+        return found * functional.embedding(tokens, _kept((self.config.vocabulary, 1), rate, found.device))
 
     def _read(self, layer: nn.Module, x: Tensor, begin: State | None) -> tuple[Tensor, State]:
         """One layer over a chunk, with some of its recurrent weights dropped in training."""
         state = begin[0] if begin is not None and len(begin) == 1 else begin  # PyTorch wants a bare h without a cell
-        if self.training and self.config.weight_dropout:
+        rate = self._rate(self.config.weight_dropout)
+        if rate:
             weight = layer.get_parameter("weight_hh_l0")
-            dropped = weight * _kept(weight.shape, self.strength * self.config.weight_dropout, weight.device)
+            dropped = weight * _kept(weight.shape, rate, weight.device)
             x, end = torch.func.functional_call(layer, {"weight_hh_l0": dropped}, (x, state))
         else:
             x, end = layer(x, state)
@@ -158,9 +159,12 @@ class LanguageModel(nn.Module):
 
     def _locked(self, x: Tensor, rate: float) -> Tensor:
         """Dropout of ``(b, t, f)`` that drops the same features at every step of a row."""
-        if not self.training or not rate:
-            return x
-        return x * _kept((x.shape[0], 1, x.shape[2]), self.strength * rate, x.device).to(x.dtype)
+        rate = self._rate(rate)
+        return x * _kept((x.shape[0], 1, x.shape[2]), rate, x.device).to(x.dtype) if rate else x
+
+    def _rate(self, rate: float) -> float:
+        """What is in use of a rate of dropout, in steps of 1/256."""
+        return round(self.strength * rate * 256) / 256 if self.training else 0.0
 
 
 class _Decoder(nn.Module):
@@ -176,7 +180,7 @@ class _Decoder(nn.Module):
 
 
 def _kept(shape: Sequence[int], rate: float, device: torch.device) -> Tensor:
-    """A mask of dropout: 0 with the probability ``rate`` (in steps of 1/256), or else what keeps the mean.
+    """A mask of dropout: 0 with the probability ``rate`` (a multiple of 1/256), or else what keeps the mean.
 
     Drawn as whole bytes: PyTorch's own dropout of a large recurrent weight takes a tenth of a training step on a CPU.
     """

@@ -28,6 +28,8 @@ BPTT: Final = 32
 _NOVEL: Final = 300_000  # units of a text that is read _NOVEL_EPOCHS times: ten minutes of one core
 _NOVEL_EPOCHS: Final = 14
 _MOST_EPOCHS: Final = 40
+_MILD: Final = 0.3  # of dropout is used at the beginning
+_ALL_NEW, _WELL_KNOWN = 1, 10  # epochs: in the first nothing is met again; so many need dropout in full
 _LOOKED_AT: Final = 5_000_000  # units by which the clusters are chosen
 _MANY: Final = 1_000  # kinds of units; below, one softmax is as fast as clusters of it
 _GRID: Final = 24  # places at which the vocabulary may be cut
@@ -49,6 +51,7 @@ class Plan:
         cache: units that its continuous cache remembers; 0: none.
         device: auto, cpu, cuda or mps.
         threads: of the processor.
+        spared: whether a training that reads the text only a few times gets less dropout than its rates say.
         command: as the user typed it, for the record.
         sources: of the corpus, for the record.
     """
@@ -62,8 +65,23 @@ class Plan:
     cache: int = cache.SIZE
     device: str = "auto"
     threads: int = 1
+    spared: bool = True
     command: str = ""
     sources: tuple[str, ...] = ()
+
+    def strength(self, progress: float, epochs: float) -> float:
+        """The share of the dropout rates that is in use.
+
+        It grows while the training goes on (curriculum dropout, Morerio et al. 2017, arXiv:1703.06229): in the
+        beginning nothing is learned by heart yet, and it would only slow the net down. Nor is there much to be learned
+        by heart from a text that is read once.
+
+        Arguments:
+            progress: the share of the training that is done, 0 to 1.
+            epochs: how often the text is read in all of it.
+        """
+        needed = (epochs - _ALL_NEW) / (_WELL_KNOWN - _ALL_NEW) if self.spared else 1.0
+        return min(1.0, max(0.0, needed)) * (_MILD + (1 - _MILD) * progress)
 
 
 def make(
@@ -137,6 +155,7 @@ def make(
         cache=remembered,
         device=flags.get("device", "auto"),
         threads=flags.get("threads", 1),
+        spared="dropout" not in flags,
         command=flags.get("command", ""),
         sources=sources,
     )

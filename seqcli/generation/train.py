@@ -126,14 +126,17 @@ class _Fit:
             "bptt": self.streams.bptt,
             "device": str(chosen),
             "threads": plan.threads,
+            "spared": plan.spared,
         }
         if resume:
             self.state: TrainingState = TrainingState.load(folder, self.model, plan.fit, fingerprint)
         else:
             self.state = TrainingState(self.model, plan.fit, fingerprint)
 
-    def _progress(self) -> float:
-        return self.state.step / max(1, self.state.planned_steps)
+    def _strength(self) -> float:
+        """The share of the dropout rates that is in use."""
+        planned = max(1, self.state.planned_steps)
+        return self.plan.strength(self.state.step / planned, planned / len(self.streams.batches(0)))
 
     def run(self) -> Generator[Progress, None, TrainingState]:
         """Trains to the end, from where an interrupted run stopped if there is one to resume."""
@@ -144,7 +147,7 @@ class _Fit:
                 for epoch in fit(
                     self.state,
                     self.streams.batches,
-                    self.streams.step(self.model, self._progress),
+                    self.streams.step(self.model, self._strength),
                     validate=self._validate if len(self.corpus.valid) > 1 else None,
                     signals=signals,
                     size=lambda batch: batch.size - len(batch),

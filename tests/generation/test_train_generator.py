@@ -279,6 +279,16 @@ def test_signs_of_life_say_loss_bits_speed_and_the_time_left(corpus: Corpus, tmp
         assert measured[f"measuring {part}"].done == measured[f"measuring {part}"].total
 
 
+def test_dropout_grows_and_a_text_that_is_read_once_needs_none(corpus: Corpus) -> None:
+    usual = tiny(corpus)
+    assert usual.strength(1.0, epochs=0.5) == usual.strength(0.2, epochs=1) == 0
+    assert usual.strength(1.0, epochs=14) == 1
+    assert 0 < usual.strength(0.0, epochs=14) < usual.strength(0.5, epochs=14) < 1
+    assert 0 < usual.strength(1.0, epochs=3) < usual.strength(1.0, epochs=6) < 1
+    said = tiny(corpus, dropout=0.4)
+    assert said.strength(1.0, epochs=0.5) == 1, "what the user asks for is used in full"
+
+
 def test_a_time_limit_plans_the_steps_and_says_so(corpus: Corpus, tmp_path: Path) -> None:
     trained(corpus, tmp_path / "model", tiny(corpus, max_minutes=0.03, epochs=4000))
     manifest = checkpoint.peek(tmp_path / "model")

@@ -113,6 +113,7 @@ class Fit:
         batch = TensorBatch.of(self.material.encoded[LABELLED].batch(rows), self.device)
         gold = torch.from_numpy(self.material.gold[LABELLED][rows]).to(self.device)
         logits, _attention = self.model(batch)
+        gold = gold.repeat(len(logits) // len(gold))
         weights = self.weights if self.plan.balance else None
         return functional.cross_entropy(logits, gold, weight=weights, label_smoothing=self.plan.smoothing), None
 

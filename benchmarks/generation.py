@@ -41,8 +41,8 @@ decoder = torch.nn.Linear(h, V)
 def ours(steps):
     state, ids = network.start(), np.array([1])
     for _ in range(steps):
-        scores, state = network.step(ids, state)
-        shares = np.exp(scores[0], dtype=np.float64).cumsum()
+        state = network.advance(ids, state)
+        shares = np.exp(network.next(state)[0], dtype=np.float64).cumsum()
         ids = np.searchsorted(shares, [random.random() * shares[-1]])
 def theirs(steps):
     state, ids = None, torch.tensor([[1]])

@@ -99,18 +99,30 @@ class Network:
         """The natural logarithm of every unit's probability to be the next one, ``(b, V)``."""
         return self._log_softmax(self._outputs(state[-1][0].T))
 
-    def step(self, ids: Ids, state: State) -> tuple[Array, State]:
-        """Reads a unit of each text: what may follow, as ``next``, and the state behind it."""
-        state = self.advance(ids, state)
-        return self.next(state), state
-
-    def read(self, ids: Ids, state: State) -> tuple[Array, State]:
-        """Reads many units: the last layer after each one, ``(b, t, h)``, and the state behind them.
+    def before(self, ids: Ids, state: State) -> tuple[Array, State]:
+        """Reads many units: the last layer that each one is predicted from, ``(b, t, h)``, and the state behind them.
 
         Arguments:
-            ids: ``(b, t)``; rows of padding behind a text cost time and change nothing before them.
-            state: where to begin.
+            ids: ``(b, t)``, t at least 1; padding behind a text costs time and changes nothing before it.
+            state: after what stands before them: ``start()``, then ``advance`` with the boundary of documents.
         """
+        hidden, after = self._read(ids, state)
+        return np.concatenate([state[-1][0].T[:, None], hidden[:, :-1]], axis=1), after
+
+    def chosen(self, hidden: Array, targets: Ids) -> Array:
+        """The log-probability of one unit after each of n states of the last layer, ``(n, h)`` and ``(n,)`` → ``(n,)``.
+
+        With clusters, only those are computed that hold a target.
+        """
+        found = np.empty(len(targets), np.float32)
+        size = max(1, _LOGIT_BYTES // self.bias.nbytes)
+        for start in range(0, len(targets), size):
+            outputs, some = self._outputs(hidden[start : start + size]), targets[start : start + size]
+            found[start : start + size] = self._chosen(outputs, some)
+        return found
+
+    def _read(self, ids: Ids, state: State) -> tuple[Array, State]:
+        """The last layer after each unit, ``(b, t, h)``, and the state behind the last one."""
         batch, steps = ids.shape
         lowest = self.cells[0]
         columns = np.empty((steps, lowest.hidden_size, batch), lowest.U.dtype)
@@ -127,42 +139,6 @@ class Network:
             columns, own = cell.forward(columns, begin)
             after.append(own)
         return columns.transpose(2, 0, 1), tuple(after)  # (b, t, h)
-
-    def log_probabilities(self, tokens: Ids, state: State) -> tuple[Array, State]:
-        """The natural logarithm of the probability of each unit after all the units before it.
-
-        Arguments:
-            tokens: ``(t,)`` of one text, or ``(b, t)`` of several.
-            state: after what stands before them: ``start()``, then ``advance`` with the boundary of documents.
-
-        Returns:
-            The same shape as ``tokens``, and the state behind the last unit.
-        """
-        ids = np.atleast_2d(tokens)
-        if not ids.size:
-            return np.zeros(tokens.shape, np.float32), state
-        before, after = self.before(ids, state)
-        return self.chosen(before.reshape(ids.size, -1), ids.ravel()).reshape(tokens.shape), after
-
-    def before(self, ids: Ids, state: State) -> tuple[Array, State]:
-        """The last layer that each unit is predicted from, ``(b, t, h)``, and the state behind the last one.
-
-        Arguments: as for ``read``; at least one unit.
-        """
-        hidden, after = self.read(ids, state)
-        return np.concatenate([state[-1][0].T[:, None], hidden[:, :-1]], axis=1), after
-
-    def chosen(self, hidden: Array, targets: Ids) -> Array:
-        """The log-probability of one unit after each of n states of the last layer, ``(n, h)`` and ``(n,)`` → ``(n,)``.
-
-        With clusters, only those are computed that hold a target.
-        """
-        found = np.empty(len(targets), np.float32)
-        size = max(1, _LOGIT_BYTES // self.bias.nbytes)
-        for start in range(0, len(targets), size):
-            outputs, some = self._outputs(hidden[start : start + size]), targets[start : start + size]
-            found[start : start + size] = self._chosen(outputs, some)
-        return found
 
     def _outputs(self, hidden: Array) -> Array:
         """``(n, h)`` → ``(n, o)``, what the softmax reads."""

@@ -14,7 +14,7 @@ from seqcli.errors import ModelError
 from seqcli.generation import network as networks
 from seqcli.generation.config import GeneratorConfig
 from seqcli.generation.model import LanguageModel
-from seqcli.generation.network import Network
+from seqcli.generation.network import Ids, Network, State
 
 V = 37
 
@@ -40,6 +40,13 @@ def pair(shape: dict[str, Any]) -> tuple[LanguageModel, Network]:
     return model, Network.from_tensors(config, {name: t.numpy() for name, t in model.state_dict().items()})
 
 
+def scored(network: Network, tokens: Ids, state: State) -> tuple[Any, State]:
+    """The log-probability of each unit of some texts, ``(b, t)``, as a mixture asks for it."""
+    hidden, after = network.before(tokens, state)
+    found = network.chosen(hidden.reshape(tokens.size, -1), tokens.ravel())
+    return found.reshape(tokens.shape), after
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_numpy_and_pytorch_give_the_same_probabilities(shape: dict[str, Any]) -> None:
     model, network = pair(shape)
@@ -49,7 +56,7 @@ def test_numpy_and_pytorch_give_the_same_probabilities(shape: dict[str, Any]) ->
         known, _ = model(torch.from_numpy(tokens[:, :-1]))
         wanted = model.log_probabilities(known, torch.from_numpy(tokens[:, 1:])).numpy()
     state = network.advance(tokens[:, 0], state)
-    found, _ = network.log_probabilities(tokens[:, 1:], state)
+    found, _ = scored(network, tokens[:, 1:], state)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert np.ptp(wanted) > 1
 
@@ -58,12 +65,12 @@ def test_numpy_and_pytorch_give_the_same_probabilities(shape: dict[str, Any]) ->
 def test_unit_by_unit_is_the_same_as_all_at_once(shape: dict[str, Any]) -> None:
     _, network = pair(shape)
     tokens = np.random.default_rng(1).integers(0, V, (2, 20))
-    at_once, end = network.log_probabilities(tokens, network.start(2))
+    at_once, end = scored(network, tokens, network.start(2))
     state, found = network.start(2), []
-    log_p = network.next(state)
     for ids in tokens.T:
+        log_p = network.next(state)
         found.append(log_p[np.arange(2), ids])
-        log_p, state = network.step(ids, state)
+        state = network.advance(ids, state)
         np.testing.assert_allclose(np.exp(log_p).sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(np.stack(found, 1), at_once, atol=1e-5)
     for one, other in zip(state, end, strict=True):
@@ -72,15 +79,14 @@ def test_unit_by_unit_is_the_same_as_all_at_once(shape: dict[str, Any]) -> None:
 
 def test_a_text_in_chunks_is_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     _, network = pair(SHAPES["clusters"])
-    tokens = np.random.default_rng(2).integers(0, V, 60)
-    whole, _ = network.log_probabilities(tokens, network.start())
+    tokens = np.random.default_rng(2).integers(0, V, (1, 60))
+    whole, _ = scored(network, tokens, network.start())
     monkeypatch.setattr(networks, "_LOGIT_BYTES", 7 * V * 4)  # seven places at once
     parts, state = [], network.start()
     for start in range(0, 60, 13):
-        found, state = network.log_probabilities(tokens[start : start + 13], state)
+        found, state = scored(network, tokens[:, start : start + 13], state)
         parts.append(found)
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
-    assert network.log_probabilities(tokens[:0], state)[0].shape == (0,)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
 
 
 def test_a_vocabulary_too_large_for_a_table_is_read_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +94,9 @@ def test_a_vocabulary_too_large_for_a_table_is_read_without_one(monkeypatch: pyt
     monkeypatch.setattr(networks, "_TABLE_BYTES", 0)
     _, large = pair(SHAPES["tied"])
     assert large.table._rows is None
-    tokens = np.arange(20)
-    wanted, _ = small.log_probabilities(tokens, small.start())
-    np.testing.assert_allclose(large.log_probabilities(tokens, large.start())[0], wanted, atol=1e-6)
+    tokens = np.arange(20)[None]
+    wanted, _ = scored(small, tokens, small.start())
+    np.testing.assert_allclose(scored(large, tokens, large.start())[0], wanted, atol=1e-6)
 
 
 def test_a_missing_tensor_is_named() -> None:

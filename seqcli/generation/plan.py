@@ -18,7 +18,7 @@ from seqcli.generation.data import Corpus
 if TYPE_CHECKING:
     from seqcli.core.training import FitSettings
 
-LEARNING_RATE: Final = 3e-3
+LEARNING_RATE: Final = 5e-3
 WARMUP: Final = 0.03  # share of the steps in which the learning rate rises; then a cosine to zero
 WEIGHT_DECAY: Final = 0.02
 CLIP_NORM: Final = 1.0

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +20,7 @@ from typing import IO
 
 import numpy as np
 
-from seqcli.core import bulk, checkpoint
+from seqcli.core import bulk, checkpoint, files
 from seqcli.core.evaluation import Request
 from seqcli.core.seen import Seen
 from seqcli.core.texts import Item, batches, items
@@ -31,7 +31,7 @@ from seqcli.generation.loading import KIND, Model, load
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
 from seqcli.generation.network import Ids
 from seqcli.generation.report import UNSEEN_BITS
-from seqcli.generation.sources import Sources
+from seqcli.generation.sources import Document, Sources
 from seqcli.results import Progress, Record, Result
 
 _BLOCK = 1 << 18  # characters of a line that is still waited for
@@ -64,6 +64,7 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     Raises:
         UsageError: it asks for what only other kinds have, or to write over the text.
         InputError: there is no text in it.
+        MachineError: the file for the probabilities cannot be written.
     """
     request.refuse("generator", "per_class")
     model = load(path)
@@ -71,14 +72,13 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     sums = _Sums.of(model)
     begin = time.process_time()
     with ExitStack() as stack:
+        documents = Sources([source], request.encoding, request.text_column, request.input_format, request.cleaning)
         file = None
         if request.per_token is not None:
-            if request.per_token.exists() and Path(source).exists() and request.per_token.samefile(source):
-                raise UsageError("--per-token", "is the text itself", "name another file")
-            file = stack.enter_context(request.per_token.open("w", encoding="utf-8", newline="\n"))
+            file = stack.enter_context(_new(request.per_token, documents.files))
         reading = model.mixture.start()
         copies = _Copies(Seen.load(path, model.manifest))
-        for ids, surfaces, characters, missing in _read(model.units, source, request, copies, spelled=file is not None):
+        for ids, surfaces, characters, missing in _read(model.units, documents, copies, spelled=file is not None):
             if not len(ids):  # spaces that are no unit
                 sums.characters += characters
                 continue
@@ -238,10 +238,9 @@ class _Copies:
 
 
 def _read(
-    units: Units, source: str, request: Request, copies: _Copies, *, spelled: bool
+    units: Units, documents: Iterable[Document], copies: _Copies, *, spelled: bool
 ) -> Iterator[tuple[Ids, list[str], int, int]]:
     """The units of a text chunk by chunk, their surfaces if wanted, their characters and those that are unknown."""
-    documents = Sources([source], request.encoding, request.text_column, request.input_format, request.cleaning)
     before = False  # whether there was a document; blank ones are none, as in training
     for document in documents:
         for number, text in enumerate(_whole_lines(document.blocks)):
@@ -269,6 +268,20 @@ def _whole_lines(blocks: Iterable[str]) -> Iterator[str]:
             rest = rest[end:]
     if rest and filled:
         yield rest
+
+
+def _new(path: Path, read: Sequence[str]) -> IO[str]:
+    """A file to write, unless it is one of those that are read.
+
+    Raises:
+        UsageError: it is.
+        MachineError: it cannot be written.
+    """
+    if any(name != "-" and path.exists() and path.samefile(name) for name in read):
+        raise UsageError("--per-token", f"{path} is the text itself", "name another file")
+    with files.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8", newline="\n")
 
 
 def _write(file: IO[str], logs: Floats, ids: Ids, surfaces: list[str]) -> None:

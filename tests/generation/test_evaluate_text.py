@@ -17,7 +17,7 @@ from generators import ENGLISH, TEXT, save
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item
 from seqcli.core.units import DOCUMENT
-from seqcli.errors import InputError, ModelError, UsageError
+from seqcli.errors import InputError, MachineError, ModelError, UsageError
 from seqcli.generation import evaluate as room
 from seqcli.generation.loading import load
 from seqcli.results import Progress, Result
@@ -263,10 +263,34 @@ def test_the_notation_of_aozora_is_cleaned_unless_it_shall_stay(models: dict[str
         next(room.lines(models["char"], "-", Request(cleaning="on")))
 
 
-def test_the_text_that_is_measured_is_not_written_over(models: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is the text itself"):
-        measured(models["char"], tmp_path, TEXT, per_token=tmp_path / "text.txt")
-    assert (tmp_path / "text.txt").read_text(encoding="utf-8") == TEXT
+@pytest.mark.parametrize("source", ["texts/a.txt", "texts", "texts/*.txt"])
+def test_the_text_that_is_measured_is_not_written_over(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = Path("texts", "a.txt")
+    text.parent.mkdir()
+    text.write_text(TEXT, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"a\.txt is the text itself"):
+        finished(room.evaluate(models["char"], source, Request(per_token=text.absolute())))
+    assert text.read_text(encoding="utf-8") == TEXT
+
+
+def test_a_file_stays_as_it_is_where_there_is_no_text_to_measure(models: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "logs.tsv").write_text("of yesterday", encoding="utf-8")
+    with pytest.raises(InputError, match="no such file"):
+        finished(room.evaluate(models["char"], str(tmp_path / "none"), Request(per_token=tmp_path / "logs.tsv")))
+    assert (tmp_path / "logs.tsv").read_text(encoding="utf-8") == "of yesterday"
+
+
+def test_a_folder_is_made_for_the_probabilities_and_a_place_that_cannot_be_is_named(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "new" / "logs.tsv"
+    measured(models["char"], tmp_path, "猫は魚", per_token=file)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+    with pytest.raises(MachineError, match=r"text\.txt"):
+        measured(models["char"], tmp_path, "猫は魚", per_token=tmp_path / "text.txt" / "logs.tsv")
 
 
 def test_what_only_a_classifier_has_is_refused(models: dict[str, Path], tmp_path: Path) -> None:

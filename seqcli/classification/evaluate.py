@@ -43,7 +43,7 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
         UsageError: it asks for what only other kinds have.
         InputError: the data cannot be used, or have a label that the model has not.
     """
-    request.refuse("classifier", "per_line", "per_token")
+    request.refuse("classifier", "per_line", "per_token", "part", "cleaning")
     handle = Handle.of(path)
     model = handle.open()
     labels = model.labels

@@ -112,15 +112,16 @@ class Classifier(nn.Module):
         steps = torch.arange(batch.tokens.shape[1], device=batch.tokens.device)
         mask = steps < batch.lengths[:, None]  # (b, t)
         x = self.inputs(batch)  # (b, t, f)
+        precise = x.dtype
         if self.training and self.bf16:
             x = x.bfloat16()
         forwards = self._encoded(self.encoder, x)  # (b, t, hidden)
         if self.encoder_reverse is None:
-            return forwards.float(), mask
+            return forwards.to(precise), mask
         turned = torch.where(mask, batch.lengths[:, None] - 1 - steps, steps)  # (b, t)
         rows = (turned + steps.shape[0] * torch.arange(len(turned), device=turned.device)[:, None]).flatten()
         backwards = self._encoded(self.encoder_reverse, _reordered(x, rows))
-        return torch.cat([forwards, _reordered(backwards, rows)], dim=2).float(), mask
+        return torch.cat([forwards, _reordered(backwards, rows)], dim=2).to(precise), mask
 
     def _encoded(self, encoder: RecurrentEncoder, x: Tensor) -> Tensor:
         """What an encoder makes of ``(b, t, f)``, computed in the precision of x; its weights stay what they are."""

@@ -11,7 +11,7 @@ import torch  # noqa: TID253 - held equal to NumPy here
 
 from seqcli.classification.config import ClassifierConfig, prefix, shapes
 from seqcli.classification.encoding import Encoded, Features, Split, Table, vocabulary
-from seqcli.classification.model import Classifier, TensorBatch
+from seqcli.classification.model import SAMPLES, Classifier, TensorBatch
 from seqcli.classification.network import Network
 from seqcli.core.tokens import Tokenizer
 from seqcli.errors import ModelError
@@ -109,6 +109,48 @@ def test_what_stands_at_the_padding_changes_nothing() -> None:
     assert (logits - again).abs().max() < 1e-5
     assert (wide[:, : attention.shape[1]] - attention).abs().max() < 1e-6
     assert not wide[:, attention.shape[1] :].any()
+
+
+def test_a_text_that_is_turned_round_has_the_gradient_of_what_stands_there() -> None:
+    shape = config(dropout=0.0, input_dropout=0.0, word_dropout=0.0)
+    reader = features(shape)
+    model = member(shape, reader).double().eval()
+    batch = TensorBatch.of(reader.encode(TEXTS).batch(range(len(TEXTS))))
+    batch = replace(batch, vectors=batch.vectors.double())
+
+    def logits(*weights: torch.Tensor) -> torch.Tensor:
+        named = dict(zip(names, weights, strict=True))
+        return torch.func.functional_call(model, named, (batch,))[0]
+
+    names = ["projection.weight", "convolution.weight", "encoder_reverse.layers.0.weight_hh_l0"]
+    values = [model.get_parameter(name).detach().clone().requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(logits, values, atol=1e-4, fast_mode=True)
+
+
+def test_training_drops_out_in_several_ways_and_answers_in_one() -> None:
+    shape = config()
+    reader = features(shape)
+    model = member(shape, reader)
+    batch = TensorBatch.of(reader.encode(TEXTS).batch(range(len(TEXTS))))
+    logits = model.train()(batch)[0].detach().reshape(SAMPLES, len(TEXTS), -1)
+    assert not torch.allclose(logits[0, 0], logits[1, 0])
+    assert torch.equal(logits[0, 2], logits[1, 2])  # the text without tokens gets the shares of the labels
+    assert model.eval()(batch)[0].shape == (len(TEXTS), 3)
+
+
+def test_bfloat16_changes_little_in_training_and_no_answer() -> None:
+    shape = config(dropout=0.0, input_dropout=0.0, word_dropout=0.0)
+    reader = features(shape)
+    batch = TensorBatch.of(reader.encode(TEXTS).batch(range(len(TEXTS))))
+    full, half = member(shape, reader), member(shape, reader)
+    half.bf16 = True
+    wanted, found = (model.train()(batch)[0] for model in (full, half))
+    assert found.dtype == torch.float32 and not torch.equal(wanted, found)
+    assert torch.allclose(wanted, found, atol=0.1)
+    found.sum().backward()
+    gradient = half.get_parameter("encoder.layers.0.weight_ih_l0").grad
+    assert gradient is not None and gradient.dtype == torch.float32 and gradient.any()
+    assert torch.equal(full.eval()(batch)[0], half.eval()(batch)[0])
 
 
 def test_attention_adds_up_to_one_over_the_real_tokens() -> None:

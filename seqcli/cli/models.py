@@ -94,7 +94,14 @@ def evaluate(
         Literal["mixture", "network", "kneser-ney"],
         typer.Option("--part", help="Of a generator: which part answers by line and by token."),
     ] = "mixture",
-    aozora: options.Aozora = None,
+    aozora: Annotated[
+        bool | None,
+        typer.Option(
+            "--aozora/--no-aozora",
+            help="Of a generator: clean Aozora Bunko's ruby, notes and colophon.",
+            show_default="where they are found",
+        ),
+    ] = None,
     workers: options.Workers = 1,
     text_column: options.TextColumn = "text",
     label_column: options.LabelColumn = "label",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from seqcli.errors import UsageError
 from seqcli.results import Progress, Result
+
+_FLAGS: Final = {"cleaning": "--aozora/--no-aozora"}  # of fields that are not called as they are typed
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class Request:
     cleaning: Literal["auto", "on", "off"] = "auto"
 
     def refuse(self, kind: str, *names: str) -> None:
-        """Refuses what a kind of model has no answer to.
+        """Refuses what a kind of model has no use for: it would be ignored without a word.
 
         Raises:
-            UsageError: one of the fields ``names`` was asked for.
+            UsageError: one of the fields ``names`` has another value than its default.
         """
-        for name in names:
-            if getattr(self, name):
-                flag = "--" + name.replace("_", "-")
+        for field in fields(self):
+            if field.name in names and getattr(self, field.name) != field.default:
+                flag = _FLAGS.get(field.name, "--" + field.name.replace("_", "-"))
                 raise UsageError(flag, f"a {kind} has nothing of the kind", "leave it out")
 
 

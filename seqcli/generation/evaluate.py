@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -24,21 +24,18 @@ from seqcli.core import bulk, checkpoint, files
 from seqcli.core.evaluation import Request
 from seqcli.core.seen import Seen
 from seqcli.core.texts import Item, batches, items
-from seqcli.core.units import DOCUMENT, UNKNOWN, Units
+from seqcli.core.units import DOCUMENT, Units
 from seqcli.errors import InputError, ModelError, UsageError
 from seqcli.generation.data import LINE
-from seqcli.generation.loading import KIND, Model, load
+from seqcli.generation.loading import KIND, load
 from seqcli.generation.mixture import CHUNK, Floats, Mixture, Part, Scores
 from seqcli.generation.network import Ids
 from seqcli.generation.report import UNSEEN_BITS
 from seqcli.generation.sources import Document, Sources
+from seqcli.generation.stretches import Sums
 from seqcli.results import Progress, Record, Result
 
 _BLOCK = 1 << 18  # characters of a line that is still waited for
-_STRETCH = 16  # units of the smallest stretch
-_STRETCHES = 4096  # sums that are kept of a text of any length
-_RESAMPLED = 200  # stretches that an interval is drawn from, as in the report of a training
-_DRAWS = 2000
 _SIDE_BY_SIDE = 64  # lines
 _COPIED = 0.05  # of the characters; a few lines, such as proverbs, stand in many texts
 _SHOWN = {
@@ -66,10 +63,13 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
         InputError: there is no text in it.
         MachineError: the file for the probabilities cannot be written.
     """
-    request.refuse("generator", "per_class")
+    request.refuse("generator", "per_class", "label_column")
+    if request.part != "mixture" and request.per_token is None:
+        what = f"{request.part!r} answers by line or by token; of a whole text every part is measured"
+        raise UsageError("--part", what, "leave it out, or add --per-line or --per-token FILE")
     model = load(path)
     model.mixture.only(request.part)
-    sums = _Sums.of(model)
+    sums = Sums.of(model)
     begin = time.process_time()
     with ExitStack() as stack:
         documents = Sources([source], request.encoding, request.text_column, request.input_format, request.cleaning)
@@ -108,8 +108,14 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         Records of ``text``, or the columns of the table, with ``bits_per_char`` (None for a line without a unit),
         ``log_probability`` (natural, of the line without its end), and ``error`` where a row cannot be used. Where
         the table has a column of that name, ours is ``bits_per_char_1``.
+
+    Raises:
+        UsageError: it asks for what is not measured by line, or the model has no such part.
+        InputError: the table has no such column.
     """
-    request.refuse("generator", "per_class", "per_token")
+    request.refuse("generator", "per_class", "label_column")
+    if request.per_token is not None:
+        raise UsageError("--per-token", "reads the text as a whole, so it goes without --per-line", "give one of them")
     if request.cleaning == "on":
         raise UsageError("--aozora", "--per-line reads lines as they stand", "seqcli corpus aozora FILE cleans them")
     reader = _Reader(path, checkpoint.peek(path, KIND).id, request.part)
@@ -298,89 +304,7 @@ def _chosen(scores: Scores, part: str) -> Floats:
     return chosen
 
 
-@dataclass
-class _Sums:
-    """Sums over a text of any length, and over its stretches, from which the intervals are drawn.
-
-    Arguments:
-        names: of the models that are measured.
-        units: of the model.
-        stretch: units of a stretch; doubled whenever there are too many.
-        stretches: of each stretch: units, characters, unknown units, and the bits of each model.
-    """
-
-    names: tuple[str, ...]
-    units: Units
-    stretch: int = _STRETCH
-    stretches: list[Floats] = field(default_factory=list)
-    characters: int = 0
-    missing: int = 0
-
-    @classmethod
-    def of(cls, model: Model) -> _Sums:
-        """Of every part of a model."""
-        counted, cached = model.mixture.ngram is not None, model.mixture.cache is not None
-        names = (*["mixture"] * (counted or cached), model.config.cell, *["kneser-ney"] * counted)
-        return cls(names, model.units)
-
-    def add(self, scores: Scores, ids: Ids, characters: int, missing: int) -> None:
-        """Takes the next units."""
-        logs = [scores.mixture, scores.network, scores.ngram] if len(self.names) > 1 else [scores.network]
-        bits = np.array([one[0] for one in logs if one is not None], np.float64) / -math.log(2)
-        for start in range(0, len(ids), self.stretch):
-            some = slice(start, start + self.stretch)
-            own = ids[some]
-            unknown = np.count_nonzero(own == UNKNOWN)
-            found = np.array([len(own), self.units.characters(own.tolist()), unknown, *bits[:, some].sum(axis=1)])
-            if self.stretches and not (found[1] and self.stretches[-1][1]):  # only the end of a document
-                self.stretches[-1] = self.stretches[-1] + found
-            else:
-                self.stretches.append(found)
-        self.characters += characters
-        self.missing += missing
-        while len(self.stretches) > _STRETCHES:
-            self.stretches, self.stretch = list(_halved(np.array(self.stretches))), 2 * self.stretch
-
-    def told(self) -> str:
-        """What is known so far, in a few words."""
-        total = np.sum(self.stretches, axis=0)
-        return f"{self.names[0]} {total[3] / max(total[1], 1):.3f} bits per character"
-
-    def records(self, seconds: float) -> list[dict[str, object]]:
-        """A record a model."""
-        stretches = np.array(self.stretches)
-        while len(stretches) > _RESAMPLED:
-            stretches = _halved(stretches)
-        count = len(stretches)
-        drawn = np.random.default_rng(0).integers(0, count, (_DRAWS if count > 1 else 0, count))
-        totals = np.concatenate([stretches.sum(axis=0)[None], stretches[drawn].sum(axis=1)])  # (1 + draws, …)
-        # The characters of the stretches are those of the units; an unknown word has more than one.
-        totals[:, 1] *= self.characters / totals[0, 1]
-        totals[:, 2] *= self.missing / max(totals[0, 2], 1)
-        return [self._record(name, totals[:, :3].T, totals[:, 3 + k], seconds) for k, name in enumerate(self.names)]
-
-    def _record(self, name: str, text: Floats, bits: Floats, seconds: float) -> dict[str, object]:
-        n, characters, missing = text
-        figures = {
-            "bits_per_char": bits / characters,
-            "bpc_open": (bits + UNSEEN_BITS * missing) / characters,
-            "perplexity": 2.0 ** (bits / n),
-        }
-        record: dict[str, object] = {"model": name, "n": int(n[0]), "characters": self.characters}
-        for figure, values in figures.items():
-            low, high = np.quantile(values[1:], (0.025, 0.975)).tolist() if len(values) > 1 else (math.nan, math.nan)
-            record |= {figure: float(values[0]), f"{figure}_low": low, f"{figure}_high": high}
-        return record | {"seconds": seconds}
-
-
-def _halved(stretches: Floats) -> Floats:
-    """Every two neighbours as one."""
-    pairs = len(stretches) // 2
-    halved: Floats = stretches[: 2 * pairs].reshape(pairs, 2, -1).sum(axis=1)
-    return np.concatenate([halved, stretches[2 * pairs :]])
-
-
-def _sentences(records: list[dict[str, object]], sums: _Sums) -> Iterator[str]:
+def _sentences(records: list[dict[str, object]], sums: Sums) -> Iterator[str]:
     best = records[0]
     interval = f"95 %: {best['bits_per_char_low']:.4f} to {best['bits_per_char_high']:.4f}"
     if len(sums.stretches) < 2:

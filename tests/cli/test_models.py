@@ -1,13 +1,15 @@
-"""``info`` and ``doctor``: what they show of a forecaster."""
+"""``info`` and ``doctor``: what they show of a forecaster; ``evaluate``: what it refuses of every kind."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import SAMPLES, Run
 from tables import quick
 
 from seqcli.core import checkpoint
@@ -66,3 +68,18 @@ def test_the_doctor_fits_a_terminal_and_says_what_to_do(quick: Run, model: Path)
 def test_the_doctor_ends_with_5_where_tomorrows_forecast_would_be_refused(quick: Run) -> None:
     assert "rates would fail" in quick("doctor", "--max-age", "4d", SEQCLI_NOW="2026-11-05", fails_with=5).stderr
     quick("doctor", "--max-age", "4d", SEQCLI_NOW="2026-11-04")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [("--per-line",), ("--per-token", "logs.tsv"), ("--part", "network"), ("--aozora",), ("--no-aozora",)],
+    ids=" ".join,
+)
+def test_what_only_a_generator_has_is_refused_of_a_classifier(
+    quick: Run, topics: Path, tmp_path: Path, asked: tuple[Any, ...]
+) -> None:
+    ran = quick("evaluate", topics, SAMPLES / "posts.csv", *asked, fails_with=2)
+    assert re.fullmatch(r"error: --\S+: a classifier has nothing of the kind\nhint: leave it out\n", ran.stderr)
+    assert asked[0] in ran.stderr
+    assert ran.stdout == ""
+    assert not (tmp_path / "logs.tsv").exists()

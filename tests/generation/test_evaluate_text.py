@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from seqcli.core.texts import Item
 from seqcli.core.units import DOCUMENT
 from seqcli.errors import InputError, MachineError, ModelError, UsageError
 from seqcli.generation import evaluate as room
+from seqcli.generation import stretches
 from seqcli.generation.loading import load
 from seqcli.results import Progress, Result
 
@@ -100,7 +100,7 @@ def test_in_chunks_the_figures_are_the_same(
     text = (ENGLISH if kind == "english" else TEXT) * 3
     whole = measured(models[kind], tmp_path, text)
     monkeypatch.setattr(room, "CHUNK", 7)
-    monkeypatch.setattr(room, "_STRETCHES", 4)
+    monkeypatch.setattr(stretches, "_STRETCHES", 4)
     in_chunks = measured(models[kind], tmp_path, text)
     for name in whole:
         for figure in ("n", "characters", "bits_per_char", "bpc_open", "perplexity"):
@@ -166,7 +166,7 @@ def test_the_interval_knows_that_the_unseen_may_stand_close_together(models: dic
 def test_a_model_of_the_network_alone_has_one_record(models: dict[str, Path], tmp_path: Path) -> None:
     assert list(measured(models["alone"], tmp_path, TEXT)) == ["lstm"]
     with pytest.raises(UsageError, match="without n-grams"):
-        measured(models["alone"], tmp_path, TEXT, part="kneser-ney")
+        measured(models["alone"], tmp_path, TEXT, part="kneser-ney", per_token=tmp_path / "logs.tsv")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "cached"])
@@ -293,11 +293,20 @@ def test_a_folder_is_made_for_the_probabilities_and_a_place_that_cannot_be_is_na
         measured(models["char"], tmp_path, "猫は魚", per_token=tmp_path / "text.txt" / "logs.tsv")
 
 
-def test_what_only_a_classifier_has_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--per-class"):
-        measured(models["char"], tmp_path, TEXT, per_class=True)
-    with pytest.raises(UsageError, match="--per-class"):
-        next(room.lines(models["char"], "-", replace(Request(), per_class=True)))
+@pytest.mark.parametrize("asked", [{"per_class": True}, {"label_column": "topic"}])
+def test_what_only_a_classifier_has_is_refused(models: dict[str, Path], tmp_path: Path, asked: dict[str, Any]) -> None:
+    said = f"--{next(iter(asked)).replace('_', '-')}: a generator has nothing of the kind"
+    with pytest.raises(UsageError, match=said):
+        measured(models["char"], tmp_path, TEXT, **asked)
+    with pytest.raises(UsageError, match=said):
+        next(room.lines(models["char"], "-", Request(**asked)))
+
+
+def test_what_would_be_ignored_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--part: 'network' answers by line or by token"):
+        measured(models["char"], tmp_path, TEXT, part="network")
+    with pytest.raises(UsageError, match=r"--per-token: .* without --per-line"):
+        next(room.lines(models["char"], "-", Request(per_token=tmp_path / "logs.tsv")))
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Recipe:
         if self.unit == "subword" and self.min_count > 1:
             raise UsageError("--min-count", "is of characters and words", "--vocabulary-size says how many pieces")
         if self.unit != "word" and self.tokenizer != "auto":
-            raise UsageError("--tokenizer", f"splits words, and the unit is {self.unit}", "--unit word, or leave it out")
+            raise UsageError("--tokenizer", f"splits words, the unit is {self.unit}", "--unit word, or leave it out")
 
     def sources(self, given: Sequence[str]) -> Sources:
         """The documents of some files, read by this recipe."""

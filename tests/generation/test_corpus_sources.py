@@ -153,8 +153,8 @@ def test_a_pattern_stands_for_the_files_that_match_it(tmp_path: Path) -> None:
         ("char", {"size": 50}, "--vocabulary-size: all characters are kept"),
         ("word", {"size": 2}, "--vocabulary-size: 2 leaves nothing to write"),
         ("subword", {"min_count": 2}, "--min-count: is of characters and words"),
-        ("char", {"tokenizer": "ginza"}, "--tokenizer: splits words, and the unit is char"),
-        ("subword", {"tokenizer": "whitespace"}, "--tokenizer: splits words, and the unit is subword"),
+        ("char", {"tokenizer": "ginza"}, "--tokenizer: splits words, the unit is char"),
+        ("subword", {"tokenizer": "whitespace"}, "--tokenizer: splits words, the unit is subword"),
     ],
 )
 def test_a_setting_that_would_do_nothing_is_refused(unit: Any, setting: dict[str, Any], said: str) -> None:

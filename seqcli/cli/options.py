@@ -42,7 +42,7 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.", 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The model folder to write.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds, once the new model is whole.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run of the same command stopped.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, data and threads: same weights.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Same seed, data and threads: same weights.")]
 
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],

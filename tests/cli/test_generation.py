@@ -247,6 +247,12 @@ def test_a_place_that_holds_a_model_is_refused_before_the_corpus_is_read(quick: 
     assert "already holds a model" in ran.stderr
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_training_can_begin_with_is_refused_before_the_corpus_is_read(quick: Run, seed: int) -> None:
+    ran = quick("train-generator", "no-such-file.txt", "--out", "m", "--seed", seed, fails_with=2)
+    assert f"--seed: '{seed}' is " in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [(b"", "empty.txt"), (bytes(range(256)) * 8, "empty.txt"), ("短い".encode(), "empty.txt")],

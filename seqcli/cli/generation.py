@@ -177,8 +177,11 @@ def generate(
         length, temperature, top_k, top_p, repetition_penalty, tuple(stop or ()), count or 1, drawn,
         allow_unknown, "network" if no_mixture else "mixture",
     )  # fmt: skip
-    if fill is not None and prompt:
-        raise UsageError("--fill", "is a whole sentence, so it goes without --prompt", "give one of the two")
+    if fill is not None and (prompt or stream or show_probabilities):
+        alone = "is ranked as a whole, so it goes without --prompt, --stream and --show-probabilities"
+        raise UsageError("--fill", alone, "leave them out")
+    if stream and show_probabilities:
+        raise UsageError("--stream", "is plain text, and --show-probabilities records", "give one of the two")
     writer, tally, given = load(model), sample.Tally(), Texts([prompt], encoding=encoding)
     out.tell((), writer.warnings())
     prompts = (text for _, text in given)

@@ -184,7 +184,10 @@ def test_nothing_heavy_is_imported_to_write(folders: dict[str, str], writer: Pat
         (("writer", "--stop", ""), 2, "--stop"),
         (("writer", "--fill", "私は魚を食べる"), 2, "--fill: has no blank"),
         (("writer", "--fill", "＿は＿を"), 2, "--fill: has 2 blanks"),
-        (("writer", "--fill", "私は＿を", "--prompt", "私"), 2, "--fill"),
+        (("writer", "--fill", "私は＿を", "--prompt", "私"), 2, "--fill: is ranked as a whole"),
+        (("writer", "--fill", "私は＿を", "--stream"), 2, "--fill: is ranked as a whole"),
+        (("writer", "--fill", "私は＿を", "--show-probabilities"), 2, "--fill: is ranked as a whole"),
+        (("writer", "--stream", "--show-probabilities"), 2, "--stream: is plain text"),
         (("nothing",), 4, "no such model folder"),
     ],
 )

@@ -76,9 +76,11 @@ def fill(model: Model, sentence: str, tally: Tally, count: int = 10, part: Part 
         ``share`` of the probability of all sentences that were read to their end.
 
     Raises:
-        UsageError: there is no blank, or more than one.
+        UsageError: there is no blank, or more than one; or the model knows nothing that could stand in it.
     """
     left, right = _around(sentence)
+    if not _usable(model.units).any():
+        raise UsageError("--fill", "the model knows no unit but line ends", "train it with a smaller --min-count")
     mixture = model.mixture.only(part)
     begun, rest = encoded(model, left, tally), encoded(model, right, tally)
     reading, before = mixture.start(), 0.0

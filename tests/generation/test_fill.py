@@ -87,6 +87,11 @@ def test_a_sentence_without_one_blank_is_refused(model: Model, sentence: str) ->
         fill(model, sentence, Tally())
 
 
+def test_a_model_that_knows_nothing_to_fill_a_blank_with_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="knows no unit but line ends"):
+        fill(save(tmp_path / "m", "\n\n\n"), "私は＿", Tally())
+
+
 def test_what_the_network_holds_for_impossible_comes_last_without_a_word(tmp_path: Path) -> None:
     model = save(tmp_path / "m", mixed=False)
     network = model.mixture.network

@@ -53,7 +53,7 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
         ``document`` where the model ended it.
     """
     mixture = model.mixture.only(request.part)
-    for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model, mixture):
+    for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model.config.hidden):
         writing = _Writing(model, mixture, request, jobs)
         while writing.live:
             writing.step()
@@ -130,17 +130,15 @@ def _jobs(
             yield _Text(model, request, prompt, ids, next(number)), reading
 
 
-def _batches(
-    jobs: Iterable[tuple[_Text, Reading]], model: Model, mixture: Mixture
-) -> Iterator[list[tuple[_Text, Reading]]]:
-    """As many texts as are written side by side; with a cache, each has its prompt to look back at."""
+def _batches(jobs: Iterable[tuple[_Text, Reading]], hidden: int) -> Iterator[list[tuple[_Text, Reading]]]:
+    """As many texts as are written side by side; with a cache, each has a state of h numbers a unit to look back at."""
     batch: list[tuple[_Text, Reading]] = []
     longest = 0
     for job in jobs:
         batch.append(job)
-        if mixture.cache is not None:
-            longest = max(longest, min(mixture.cache.size, len(job[0].prompt)))
-        if len(batch) == AT_ONCE or len(batch) * longest * model.config.hidden >= _CACHED:
+        if (memory := job[1].memory) is not None:
+            longest = max(longest, memory.units.shape[1])
+        if len(batch) == AT_ONCE or len(batch) * longest * hidden >= _CACHED:
             yield batch
             batch, longest = [], 0
     if batch:

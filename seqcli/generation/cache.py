@@ -59,17 +59,17 @@ def mixed(log_probabilities: Floats, hidden: Floats, tokens: Ids, settings: Sett
     return _mixed(np.asarray(log_probabilities, np.float64), found[0], known, settings.weight)
 
 
-def choose(
-    log_probabilities: Floats, hidden: Floats, tokens: Ids, *, size: int = SIZE, weights: Sequence[float] = WEIGHTS
-) -> tuple[Settings, float]:
+def choose(log_probabilities: Floats, hidden: Floats, tokens: Ids, *, size: int = SIZE) -> tuple[Settings, float]:
     """The settings under which a validation text is most likely, and its mean natural log-probability under them.
 
     Arguments:
         log_probabilities: ``(t,)`` by the model alone.
-        hidden: ``(t, h)``.
-        tokens: ``(t,)``.
+        hidden: ``(t, h)`` the state that each unit is predicted from.
+        tokens: ``(t,)`` the units.
         size: pairs that are remembered.
-        weights: values of λ to try. If none is better than no cache, the size and the weight that come back are 0.
+
+    Returns:
+        Where no cache is better than any of them, settings of size and weight 0.
     """
     alone = np.asarray(log_probabilities, np.float64)
     best = Settings(0, 0.0, 0.0), float(alone.mean())
@@ -77,7 +77,7 @@ def choose(
     thetas = [sharpness / max(square, 1e-9) for sharpness in SHARPNESS]
     found, known = _recalled(hidden, tokens, size, thetas)
     for theta, row in zip(thetas, found, strict=True):
-        for weight in weights:
+        for weight in WEIGHTS:
             reached = float(_mixed(alone, row, known, weight).mean())
             if reached > best[1]:
                 best = Settings(size, theta, weight), reached

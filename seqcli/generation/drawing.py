@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core.units import DOCUMENT, UNKNOWN, Units
 from seqcli.errors import UsageError
-from seqcli.generation.mixture import Part
+from seqcli.generation.mixture import Floats, Part
 from seqcli.generation.network import Ids
-
-Floats = NDArray[np.floating[Any]]
 
 REMEMBERED = 64  # units that a repetition penalty looks back
 
@@ -109,7 +106,7 @@ def shaped(likely: Floats, request: Request, allowed: NDArray[np.bool_], recent:
     return out
 
 
-def _only(values: Floats, places: NDArray[np.integer[Any]]) -> Floats:
+def _only(values: Floats, places: Ids) -> Floats:
     """Of each row the values at these places, ``(b, k)``, and zeros."""
     kept: Floats = np.zeros_like(values)
     np.put_along_axis(kept, places, np.take_along_axis(values, places, axis=1), axis=1)

@@ -146,10 +146,10 @@ class Mixture:
         likely: Floats = np.exp(self.network.next(reading.layers))
         if self.ngram is not None:
             weight = np.array(self.weights)[self.ngram.matched(reading.matched)][:, None]
-            mixed = self._counted(reading)
-            mixed *= 1 - weight
-            mixed += weight * likely
-            likely = mixed
+            both = self._counted(reading)
+            both *= 1 - weight
+            both += weight * likely
+            likely = both
         return likely if reading.memory is None else reading.memory.mixed(likely, reading.layers[-1][0].T)
 
     def scores(self, reading: Reading, tokens: Ids) -> tuple[Scores, Reading]:
@@ -157,7 +157,7 @@ class Mixture:
 
         Arguments:
             reading: of b texts.
-            tokens: ``(b, t)`` what follows in each.
+            tokens: ``(b, t)`` what follows in each, t at least 1.
 
         Returns:
             The scores, and what is known afterwards.

@@ -106,8 +106,8 @@ class Mixture:
             layers = self.network.start()
             if self.cache is not None:
                 memory = Memory.empty(self.cache, len(layers[-1][0]))
-        before = 0 if self.ngram is None else self.ngram.order - 1
-        nothing = Reading(layers, np.full((1, before), DOCUMENT), np.full((1, before), -1), memory)
+        matched = np.zeros((1, 0), np.int64) if self.ngram is None else self.ngram.nothing()
+        nothing = Reading(layers, np.full_like(matched, DOCUMENT), matched, memory)
         return self.advance(nothing, np.array([DOCUMENT]))
 
     def advance(self, reading: Reading, ids: Ids, *, own: bool = False) -> Reading:

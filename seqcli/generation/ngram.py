@@ -172,9 +172,9 @@ class KneserNey:
             orders.append(longest[given:])
         return np.concatenate(orders)
 
-    def start(self, batch: int = 1) -> Ints:
-        """The state at the beginning of a document, ``(batch, order − 1)``."""
-        return self.advance(np.full((batch, self.order - 1), _NONE), np.full(batch, DOCUMENT))
+    def nothing(self, batch: int = 1) -> Ints:
+        """The state behind no token at all, ``(batch, order − 1)``; a document begins with ``<doc>``."""
+        return np.full((batch, self.order - 1), _NONE)
 
     def advance(self, state: Ints, ids: ArrayLike) -> Ints:
         """The state after one more token of each text.
@@ -225,7 +225,7 @@ class KneserNey:
         Arguments:
             context: ``(t,)`` ids, the latest last.
         """
-        state = np.full((1, self.order - 1), _NONE)
+        state = self.nothing()
         for one in np.asarray(context, np.int64)[max(0, len(np.asarray(context)) - self.order + 1) :]:
             state = self.advance(state, [one])
         probabilities: Floats = self.distributions(state)[0]
@@ -260,7 +260,8 @@ class KneserNey:
             longer = len(tensors.keys() - {"1.counts", "trained_on"})  # older folders say how many tokens were counted
             for n in range(2, -(-longer // 3) + 2):
                 ends = given[f"{n}.sizes"]
-                _check(len(ends) == len(levels[-1].tokens) and (ends >= 0).all(), f"{n}.sizes")
+                _check(len(ends) == len(levels[-1].tokens), f"{n}.sizes")
+                _check(((ends >= 0) & (ends <= vocabulary)).all(), f"{n}.sizes")  # also, no sum of them overflows
                 level = Level(given[f"{n}.tokens"], given[f"{n}.counts"], np.concatenate([[0], np.cumsum(ends)]))
                 tokens = level.tokens
                 _check(len(tokens) == len(level.counts) == level.starts[-1], f"{n}.tokens")

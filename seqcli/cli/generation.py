@@ -50,7 +50,7 @@ def train_generator(
         bool, typer.Option("--tie-weights/--no-tie-weights", help="Predict with the vectors that units are read as.")
     ] = True,
     no_mixture: Annotated[
-        bool, typer.Option("--no-mixture", help="Save the network alone, without the n-grams beside it.")
+        bool, typer.Option("--no-mixture", help="Save the network alone: no n-grams, no cache.")
     ] = False,
     cache: Annotated[
         int,
@@ -159,7 +159,9 @@ def generate(
     show_probabilities: Annotated[
         bool, typer.Option("--show-probabilities", help="A record a step: what was drawn, and what could have been.")
     ] = False,
-    no_mixture: Annotated[bool, typer.Option("--no-mixture", help="Ask the network alone, not the n-grams.")] = False,
+    no_mixture: Annotated[
+        bool, typer.Option("--no-mixture", help="Ask the network alone: no n-grams, no cache.")
+    ] = False,
     allow_unknown: Annotated[bool, typer.Option("--allow-unknown", help="Let <unk> be written.")] = False,
     encoding: options.Encoding = "auto",
 ) -> None:

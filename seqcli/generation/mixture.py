@@ -83,7 +83,7 @@ class Mixture:
     cache: Settings | None = None
 
     def only(self, part: Part) -> Mixture:
-        """One of the two, or both.
+        """One of the two, without the cache, or all that there is.
 
         Raises:
             UsageError: the model has no such part.

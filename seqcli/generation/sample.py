@@ -48,9 +48,9 @@ def texts(model: Model, prompts: Iterable[str], request: Request, tally: Tally) 
     """Writes ``request.count`` texts for each prompt, in order; as many side by side as make it fast.
 
     Returns:
-        Records of ``prompt, text`` (what follows the prompt), ``log_probability`` (natural, of the text by the model,
-        whose cache remembers the prompt alone, however it was drawn) and ``ended``: ``length``, ``stop``, or
-        ``document`` where the model ended it.
+        Records of ``prompt, text`` (what follows the prompt), ``log_probability`` (natural, of the text and of the stop
+        string behind it by the model, whose cache remembers the prompt alone, however it was drawn) and ``ended``:
+        ``length``, ``stop``, or ``document`` where the model ended it.
     """
     mixture = model.mixture.only(request.part)
     for jobs in _batches(_jobs(model, mixture, prompts, request, tally), model.config.hidden):

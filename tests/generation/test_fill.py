@@ -76,7 +76,9 @@ def test_words_fill_blanks_too(tmp_path: Path, text: str, sentence: str) -> None
 
 def test_pieces_of_words_fill_blanks_and_no_half_characters(tmp_path: Path) -> None:
     model = save(tmp_path / "m", kind="subword")
-    for row in fill(model, "私は＿をよく食べる", Tally(), count=1000):
+    rows = fill(model, "私は＿をよく食べる", Tally(), count=1000)
+    assert len(rows) > 100
+    for row in rows:
         assert "\ufffd" not in str(row["fill"])
         assert row["fill"]
 

@@ -55,7 +55,7 @@ def train_generator(
     cache: Annotated[
         int,
         typer.Option(
-            "--cache", min=0, max=1 << 20, help="Units back that are likely to come again, as measured; 0: none."
+            "--cache", min=0, max=1 << 20, help="Units of the same text that a cache looks back over; 0: no cache."
         ),
     ] = 2000,
     order: Annotated[int, typer.Option("--order", min=1, max=16, help="Units of the longest n-gram.")] = 5,

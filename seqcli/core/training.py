@@ -38,6 +38,8 @@ __all__ = ["Epoch", "FitSettings", "Signals", "TrainingState", "fit", "learning_
 Batch = TypeVar("Batch")
 
 _TIME_MARGIN = 0.92  # of the time limit is planned; the machine may be busier later than while it was measured
+_LATEST = 0.96  # of it, the end is planned for anew where that comes true
+_SURE = 0.1  # of it, until which a slow machine may only have been slow for a moment
 _MEASURE_SECONDS = 3.0  # or a thirtieth of the time limit, if that is less
 
 
@@ -107,7 +109,7 @@ def fit(
     """
     loop = _Loop(state, step, validate, signals, size=size, rates=rates, every=(report_every, save_every))
     if state.random is None:
-        state.planned_steps = loop.plan(batches)
+        state.planned_steps = state.first_plan = loop.plan(batches)
         seed_everything(state.settings.seed)
         state.random = RandomState.capture()
     while state.stopped is None:
@@ -117,6 +119,7 @@ def fit(
         state.model.train()
         while not loop.at_end() and (group := list(islice(iterator, state.settings.accumulate))):
             loop.train(group)
+            loop.keep_to_time()
             loop.heed_signals()
             if loop.report_due():
                 yield from loop.pause(loop.record(complete=False))
@@ -170,7 +173,8 @@ class _Loop:
         self.state.restart()
         if self._signalled():
             self._interrupt()
-        left = seconds * _TIME_MARGIN - self._lap()
+        self.state.measured = self._lap()
+        left = seconds * _TIME_MARGIN - self.state.measured
         return max(1, min(planned, int(left / (per_step + per_validation / per_epoch))))
 
     def _measure(self, batches: Callable[[int], Iterable[Batch]], seconds: float, steps: int) -> tuple[float, float]:
@@ -218,6 +222,21 @@ class _Loop:
         for key, value in (("loss", loss_value), ("norm", norm_value), ("clipped", norm_value > limit), ("steps", 1)):
             state.tally[key] += value
 
+    def keep_to_time(self) -> None:
+        """Plan fewer steps where the machine has become slower than the plan can bear.
+
+        A learning rate that has come down to its end is worth more than the steps that a cut-off run would have taken
+        at a higher one.
+        """
+        state, minutes = self.state, self.state.settings.max_minutes
+        if minutes is None:
+            return
+        limit, spent = 60 * minutes, self._lap()
+        pace = state.step / max(spent - state.measured, 1e-9)  # steps a second until now
+        possible = int(state.step + pace * (_LATEST * limit - spent))
+        if spent > _SURE * limit and possible < state.planned_steps:
+            state.planned_steps = max(state.step, possible)
+
     def at_end(self) -> bool:
         """Whether the last step is done, or the time is up."""
         limit = self.state.settings.max_minutes
@@ -238,7 +257,7 @@ class _Loop:
         else:
             state.epochs_without_gain += 1
         if self._all_steps_done():
-            state.stopped = "steps"
+            state.stopped = "steps" if state.planned_steps == state.first_plan else "time"
         elif self.at_end():
             state.stopped = "time"
         elif value is not None and 0 < settings.patience <= state.epochs_without_gain:

@@ -32,12 +32,12 @@ class FitSettings:
     """How to train. Two runs with equal settings, data, initial weights and threads give equal weights.
 
     ``steps`` overrides ``epochs``; ``stop_step`` ends the run there while the schedule still aims at ``steps``.
-    ``max_minutes`` lowers the planned steps to what fits. ``warmup`` is a share of the steps. ``clip_norm`` and
-    ``patience`` (epochs without a gain on validation) are off at 0. ``tolerance`` is the share by which a later epoch
-    may be worse on validation and still be kept: less than that is noise, and a schedule that has ended is worth more.
-    ``average`` is the decay of an exponential moving average of the weights, which then is what is validated and kept;
-    0 for none. ``accumulate`` batches make one step. Weights decay, biases do not. Raises UsageError for a value out of
-    range.
+    ``max_minutes`` lowers the planned steps to what fits, and again where the machine becomes slower. ``warmup`` is a
+    share of the steps. ``clip_norm`` and ``patience`` (epochs without a gain on validation) are off at 0. ``tolerance``
+    is the share by which a later epoch may be worse on validation and still be kept: less than that is noise, and a
+    schedule that has ended is worth more. ``average`` is the decay of an exponential moving average of the weights,
+    which then is what is validated and kept; 0 for none. ``accumulate`` batches make one step. Weights decay, biases do
+    not. Raises UsageError for a value out of range.
     """
 
     epochs: int = 10
@@ -134,7 +134,9 @@ class TrainingState:
         self.fingerprint = dict(fingerprint or {})
         self.parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
         self.planned_steps = 0
+        self.first_plan = 0  # steps; more than planned_steps once there is no longer time for all of them
         self.seconds = 0.0  # of training, without what the caller does between two records
+        self.measured = 0.0  # seconds of them, before the first step, in which the speed was measured
         self.stopped: str | None = None  # why it ended: steps, patience or time
         self.history: list[dict[str, Any]] = []  # the records of whole epochs
         self.random: RandomState | None = None
@@ -203,7 +205,9 @@ class TrainingState:
             "format": _FORMAT,
             "fixed": self._fixed(),
             "planned_steps": self.planned_steps,
+            "first_plan": self.first_plan,
             "seconds": self.seconds,
+            "measured": self.measured,
             "stopped": self.stopped,
             "step": self.step,
             "epoch": self.epoch,
@@ -319,7 +323,9 @@ class TrainingState:
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "planned_steps": int,
+    "first_plan": int,
     "seconds": float,
+    "measured": float,
     "step": int,
     "epoch": int,
     "position": int,

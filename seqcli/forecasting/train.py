@@ -98,7 +98,7 @@ def train(panel: Panel, place: Place, plan: Plan, *, require_skill: bool = False
         facts = _facts(panel, plan, seen, cut) | {"cut_by_time": reported.stopped == "time"}
         _save(out, plan, final, data=facts, report=report, records=records)
         if reported.stopped == "time":
-            done = f"--max-minutes: the time was up after {reported.step} of {reported.planned_steps} planned steps"
+            done = f"--max-minutes: the time was up after {reported.step} of {reported.first_plan} planned steps"
             report = replace(report, warnings=(*report.warnings, f"{done}; no --steps gives these weights again"))
     names = f"{len(panel.names)} series" if len(panel.names) > 3 else ", ".join(panel.names)
     saved = f"Saved {out}: {plan.config.cell} of {names}, data until {panel.dates[seen - 1]}."
@@ -143,8 +143,8 @@ def _save(
     """Writes the folder.
 
     Its manifest says how to make it again: the same command with ``--steps`` and ``planned_steps`` for any limit of
-    time, unless ``cut_by_time``. Such a run ended in the middle of a schedule of ``planned_steps``; where it stood when
-    the clock said so is in ``steps``, but no option repeats that.
+    time, unless ``cut_by_time``. Such a run was planned anew, or ended in the middle of its schedule, when the
+    clock said so; no option repeats that.
     """
     import torch
 
@@ -153,7 +153,7 @@ def _save(
         created=clock.now().isoformat(timespec="seconds"),
         command=plan.command,
         seed=plan.fit.seed,
-        data=data | {"steps": state.step, "planned_steps": state.planned_steps, "threads": torch.get_num_threads()},
+        data=data | {"steps": state.step, "planned_steps": state.first_plan, "threads": torch.get_num_threads()},
         metrics=tuple(r for r in records if r["series"] == "all"),
     )
     settings = asdict(plan.config) | {

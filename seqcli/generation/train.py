@@ -90,7 +90,7 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
             told = replace(told, warnings=(*told.warnings, said))
         _save(out, corpus, plan, config=config, counts=counts, state=state, told=told)
         if state.stopped == "time":
-            done = f"--max-minutes: the time was up after {state.step} of {state.planned_steps} planned steps"
+            done = f"--max-minutes: the time was up after {state.step} of {state.first_plan} planned steps"
             told = replace(told, warnings=(*told.warnings, f"{done}; no --steps gives these weights again"))
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
 
@@ -287,7 +287,7 @@ def _save(
         "fingerprint": corpus.fingerprint,
         "parts": {name: asdict(part) for name, part in corpus.parts.items()},
         "steps": state.step,
-        "planned_steps": state.planned_steps,
+        "planned_steps": state.first_plan,
         "cut_by_time": state.stopped == "time",
         "threads": torch.get_num_threads(),
     }

@@ -138,15 +138,48 @@ def test_the_planned_steps_fit_the_time_and_reproduce_the_run(monkeypatch: pytes
     assert same_weights(task, again)
 
 
-def test_a_machine_that_turns_slow_is_stopped_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_turns_slow_ends_in_time_at_the_end_of_a_shorter_schedule(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = Clock(monkeypatch)
-    task = Task(replace(SETTINGS, epochs=10_000, max_minutes=1.0))
+    task = Task(replace(SETTINGS, epochs=10_000, max_minutes=1.0, schedule="cosine"))
     task.step = clock.slowly(task.step, lambda: 0.05 if clock.now < 20 else 1.0)  # type: ignore[method-assign]
     task.run()
+    assert 50 < clock.now < 62
     assert task.records[-1].stopped == "time"
-    assert clock.now < 66
-    again = Task(replace(SETTINGS, steps=task.state.planned_steps, stop_step=task.state.step)).run()
-    assert same_weights(task, again)
+    assert task.state.step == task.state.planned_steps < task.state.first_plan
+    assert task.records[-1].learning_rate < 0.01 * SETTINGS.learning_rate
+
+
+def test_a_machine_that_stops_for_long_is_cut_off_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    task = Task(replace(SETTINGS, epochs=10_000, max_minutes=1.0))
+    task.step = clock.slowly(task.step, lambda: 0.05 if clock.now < 20 else 100.0)  # type: ignore[method-assign]
+    task.run()
+    assert task.records[-1].stopped == "time"
+    assert clock.now < 20 + 4 * 100  # a step takes three batches
+
+
+def test_a_run_that_was_planned_anew_goes_on_as_if_it_had_never_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, folder = replace(SETTINGS, epochs=10_000, max_minutes=1.0, schedule="cosine"), tmp_path / "resume"
+
+    def slow(task: Task) -> Task:
+        clock = Clock(monkeypatch)
+        clock.now = task.state.seconds
+        task.step = clock.slowly(task.step, lambda: 0.05 if clock.now < 20 else 1.0)  # type: ignore[method-assign]
+        return task
+
+    whole = slow(Task(settings)).run()
+    task = slow(Task(settings))
+    task.interrupt_at = whole.state.step - 3
+    with pytest.raises(Interrupted):
+        task.run()
+    task.state.save(folder)
+    again = slow(Task(settings, folder)).run()
+    assert again.state.first_plan == whole.state.first_plan > again.state.planned_steps == whole.state.planned_steps
+    assert same_weights(again, whole)
 
 
 def test_a_time_limit_never_lengthens_a_run() -> None:

@@ -332,18 +332,44 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "best_step": int,
     "epochs_without_gain": int,
 }
+_TOLD, _SHOWN = 3, 40  # settings that a message names, characters of a value
 _ANEW = "repeat the command with the settings and data it began with, or start anew with --overwrite"
 
 
 def _same(folder: Path, before: Any, now: dict[str, Any]) -> None:
-    """Refuse to go on with a run that was begun differently, naming what differs."""
-    now = json.loads(dump_json(now))
+    """Refuse to go on with a run that was begun differently, naming the settings that differ."""
     if not isinstance(before, dict):
         raise ModelError(str(folder), "is damaged (it does not say how it was begun)", HINT)
-    for name in [*now, *before]:
-        if before.get(name) != now.get(name):
-            was, is_ = repr(before.get(name))[:40], repr(now.get(name))[:40]
-            raise ModelError(str(folder), f"{name[:40]!r} was {was} when the training began, and is now {is_}", _ANEW)
+    old, new = _leaves(before), _leaves(json.loads(dump_json(now)))
+    paths = list(dict.fromkeys([*new, *old]))
+    last_names = [path[-1] for path in paths]
+    when = " when the training began"
+    told: list[str] = []
+    for path in paths:
+        was, is_ = old.get(path), new.get(path)
+        if was != is_:
+            name = path[-1] if last_names.count(path[-1]) == 1 else ".".join(path)
+            was, is_ = _cut(repr(was), repr(is_))
+            told.append(f"{name[:40]!r} was {was}{when if not told else ''}, and is now {is_}")
+    if told:
+        more = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+        raise ModelError(str(folder), "; ".join(told[:_TOLD] + more), _ANEW)
+
+
+def _leaves(settings: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """All values that are no mapping, each by the names on the way to it."""
+    leaves: dict[tuple[str, ...], Any] = {}
+    for name, value in settings.items():
+        leaves |= _leaves(value, (*above, name)) if value and isinstance(value, dict) else {(*above, name): value}
+    return leaves
+
+
+def _cut(one: str, other: str) -> tuple[str, str]:
+    """Two values that differ, each short enough for a message, and the place where they begin to differ in it."""
+    same = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = 0 if same < _SHOWN - 10 else same - 10
+    dots = "…" if start else ""
+    return dots + one[start : start + _SHOWN], dots + other[start : start + _SHOWN]
 
 
 def _pack(carried: Any, tensors: list[torch.Tensor]) -> Any:

@@ -204,6 +204,29 @@ def test_a_run_goes_on_only_with_its_own_settings_data_and_net(tmp_path: Path) -
         TrainingState.load(folder, net, SETTINGS, {"data": "abc", "hidden": 4})
 
 
+def test_settings_inside_of_settings_are_named_one_by_one_where_they_differ(tmp_path: Path) -> None:
+    folder = tmp_path / "resume"
+    began = {"net": {"kinds": 5, "embedding": 8, "hidden": 8, "seed": 3, "names": [*"abcdefghijklmnop"]}, "seeds": {}}
+    TrainingState(Net(), SETTINGS, began).save(folder)
+
+    def said(**other: Any) -> str:
+        with pytest.raises(ModelError) as refused:
+            TrainingState.load(folder, Net(), SETTINGS, began | {"net": began["net"] | other})
+        return refused.value.what
+
+    assert said(hidden=4) == "'hidden' was 8 when the training began, and is now 4"
+    assert said(seed=4) == "'net.seed' was 3 when the training began, and is now 4"  # there is another one
+    assert said(hidden=4, embedding=4) == (
+        "'embedding' was 8 when the training began, and is now 4; 'hidden' was 8, and is now 4"
+    )
+    assert said(kinds=1, hidden=1, embedding=1, seed=1).endswith("; and 1 more")
+    was, is_ = (
+        said(names=[*"abcdefghijklmnoq"]).removeprefix("'names' was ").split(" when the training began, and is now ")
+    )
+    assert (was[-4:], is_[-4:]) == ("'p']", "'q']")
+    TrainingState.load(folder, Net(), SETTINGS, began)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -58,7 +58,8 @@ def choose(network: Floats, linear: Mapping[str, Floats], gold: Ints) -> Choice:
     """The linear model, its weight and the temperature: those of the least log loss.
 
     Macro-F1, for which all this is done, jumps where one text more is right. By the log loss the weights were steadier,
-    and the answers to other texts better in both.
+    and the answers to other texts better in both. But no weight is taken with which macro-F1 is lower than that of the
+    best linear model alone: networks that add nothing must not take anything away.
 
     Arguments:
         network: log probabilities of the networks, ``(n, c)``.
@@ -66,12 +67,17 @@ def choose(network: Floats, linear: Mapping[str, Floats], gold: Ints) -> Choice:
         gold: the true labels, ``(n,)``.
     """
     best, chosen, weight = math.inf, None, 0.0
+    least = max((_macro_f1(logs, gold) for logs in linear.values()), default=0.0)
     for name, logs in linear.items():
         for one in WEIGHTS:
             mixed = fuse(network, logs, one)
             loss = metrics.log_loss(fuse(mixed, None, 0.0, metrics.temperature(mixed, gold)), gold)
-            if loss < best:
+            if loss < best and _macro_f1(mixed, gold) >= least:
                 best, chosen, weight = loss, name if one else None, one
     fused = fuse(network, linear[chosen] if chosen else None, weight)
     trust = len(gold) / (len(gold) + _FEW)  # a handful of texts, all of them right, would ask for certainty
     return Choice(chosen, weight, float(metrics.temperature(fused, gold) ** trust))
+
+
+def _macro_f1(logs: Floats, gold: Ints) -> float:
+    return metrics.macro_f1(gold, logs.argmax(axis=1), logs.shape[1])

@@ -215,7 +215,7 @@ def _members(material: Material, plan: Plan, folder: Path, *, resume: bool) -> G
             history += [{"member": k, **row} for row in state.history]
             if state.stopped == "time":
                 late.append(
-                    f"--max-minutes: the time of member {k + 1} was up after {state.step} of {state.planned_steps} "
+                    f"--max-minutes: the time of member {k + 1} was up after {state.step} of {state.first_plan} "
                     "planned steps; no --steps gives these weights again"
                 )
             valid.append(np.full((len(material.gold["valid"]), len(material.labels)), np.nan, np.float32))

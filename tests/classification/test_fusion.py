@@ -44,6 +44,15 @@ def test_the_better_opinion_weighs_more() -> None:
     assert choose(bad, {"logistic": bad, "svc": good}, GOLD).linear == "svc"
 
 
+def test_networks_that_add_nothing_take_nothing_away() -> None:
+    right, wrong = logs(GOLD, 0.9, 3, 6), logs(GOLD, 0.5, 3, 7)
+    sure = 9 * right  # the labels of the better opinion, but far too sure: by the log loss alone it would be diluted
+    found = choose(wrong, {"svc": sure, "logistic": 0.2 * right + 0.3 * wrong}, GOLD)
+    answers = fuse(wrong, sure, found.weight, found.temperature)
+    assert found.linear == "svc"
+    assert metrics.macro_f1(GOLD, answers.argmax(axis=1), 3) >= metrics.macro_f1(GOLD, right.argmax(axis=1), 3)
+
+
 def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:
     wild = 5 * logs(GOLD, 0.7, 3, 4)
     _, weight, temperature = choose(wild, {}, GOLD)

@@ -45,12 +45,14 @@ def test_the_better_opinion_weighs_more() -> None:
 
 
 def test_networks_that_add_nothing_take_nothing_away() -> None:
-    right, wrong = logs(GOLD, 0.9, 3, 6), logs(GOLD, 0.5, 3, 7)
-    sure = 9 * right  # the labels of the better opinion, but far too sure: by the log loss alone it would be diluted
-    found = choose(wrong, {"svc": sure, "logistic": 0.2 * right + 0.3 * wrong}, GOLD)
-    answers = fuse(wrong, sure, found.weight, found.temperature)
+    better, calmer, poor = logs(GOLD, 0.9, 3, 6), logs(GOLD, 0.8, 3, 7), logs(GOLD, 0.4, 3, 8)
+    wrong = better.argmax(axis=1) != GOLD
+    better[wrong] *= 9  # right more often, but where it is not it is sure: the other one has the smaller log loss
+    found = choose(poor, {"logistic": calmer, "svc": better}, GOLD)
+    assert metrics.log_loss(calmer, GOLD) < metrics.log_loss(better, GOLD)
     assert found.linear == "svc"
-    assert metrics.macro_f1(GOLD, answers.argmax(axis=1), 3) >= metrics.macro_f1(GOLD, right.argmax(axis=1), 3)
+    answers = fuse(poor, better, found.weight, found.temperature).argmax(axis=1)
+    assert metrics.macro_f1(GOLD, answers, 3) >= metrics.macro_f1(GOLD, better.argmax(axis=1), 3)
 
 
 def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:

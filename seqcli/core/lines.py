@@ -32,6 +32,9 @@ _LINE_BY_LINE = {
     "cp1252",
 }
 
+# What ``auto`` tries; codec and name.
+_TRIED = {"utf-8": "UTF-8", "iso2022_jp_ext": "ISO-2022-JP", "euc_jp": "EUC-JP", "cp932": "cp932"}
+
 # Python's cp932 lets these unused bytes through; they mean that the text is something else.
 _NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
 
@@ -59,6 +62,7 @@ class Lines(Iterator[str]):
         self.name = display_name(source)
         self.number = 0
         self._encoding = encoding if encoding == "auto" else _codec(encoding)
+        self._found = encoding == "auto"  # whether the encoding is not the user's
         self._raw = self._split(source, stdin)
 
     def __next__(self) -> str:
@@ -67,8 +71,8 @@ class Lines(Iterator[str]):
         try:
             line = raw.decode("ascii" if self._encoding == "auto" else self._encoding)
         except UnicodeDecodeError as problem:
-            what = f"byte {problem.start + 1} is 0x{raw[problem.start]:02X}, which is not {self._encoding}"
-            hint = "name the encoding of the file, for example --encoding cp932"
+            named, hint = misfit(raw, self._encoding, found=self._found)
+            what = f"byte {problem.start + 1} is 0x{raw[problem.start]:02X}, which is not {named}"
             raise BadLineError(f"{self.name}: row {self.number}", what, hint) from None
         if "\0" in line:
             what = f"character {line.index(chr(0)) + 1} is NUL: this is not text"
@@ -150,6 +154,26 @@ def detect(block: bytes) -> str:
     if sum(not character.isascii() for character in lenient) > 10 * broken:
         return "utf-8"
     return next((encoding for encoding in ("euc_jp", "cp932") if _fits(block, encoding)), "utf-8")
+
+
+def misfit(block: bytes, encoding: str, *, found: bool) -> tuple[str, str]:
+    """What some bytes are not, and what to do about it.
+
+    Arguments:
+        block: that cannot be decoded.
+        encoding: in which they cannot.
+        found: whether it was found, instead of named by the user.
+    """
+    if not found:
+        return encoding, "leave out --encoding to have it found, or mend the byte"
+    if encoding not in _TRIED:  # UTF-16, which says itself what it is
+        return encoding, "mend the byte or move the file away"
+    other = next((tried for tried in _TRIED if tried != encoding and _fits(block, tried)), None)
+    if other is not None:
+        return encoding, f"name the encoding of the file, for example --encoding {other}"
+    *names, last = _TRIED.values()
+    hint = "mend the byte or move the file away; if the encoding is another one: --encoding cp1252, for example"
+    return f"text in {', '.join(names)} or {last}", hint
 
 
 def _fits(block: bytes, encoding: str) -> bool:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from seqcli.core.lines import detect, open_input
+from seqcli.core.lines import detect, misfit, open_input
 from seqcli.errors import InputError, UsageError
 
 _LARGEST = 1 << 26  # bytes in one file; a whole novel is a fiftieth of it
@@ -90,19 +90,20 @@ def decode(place: str, data: bytes, encoding: str = "auto") -> str:
     Raises:
         InputError: it is not text, or not in this encoding; names the line and the byte.
     """
-    if encoding == "auto":
+    found = encoding == "auto"
+    if found:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             encoding = "utf-16"
         else:
-            found = detect(data)
-            encoding = "utf-8" if found == "auto" else found
+            detected = detect(data)
+            encoding = "utf-8" if detected == "auto" else detected
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as problem:  # a few codecs do not say where
         start = getattr(problem, "start", 0)
         line = data.count(b"\n", 0, start) + 1
-        what = f"byte 0x{data[start]:02X} is not {encoding}"
-        raise InputError(f"{place}: line {line}", what, "name the encoding, for example --encoding cp932") from None
+        named, hint = misfit(data, encoding, found=found)
+        raise InputError(f"{place}: line {line}", f"byte 0x{data[start]:02X} is not {named}", hint) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(f"{place}: line {line}", "there is a NUL character: this is not text")

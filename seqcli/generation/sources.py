@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple, cast
 
 from seqcli.core import rows
-from seqcli.core.lines import Lines, display_name, matching, open_input
+from seqcli.core.lines import Lines, display_name, matching, misfit, open_input
 from seqcli.corpora import aozora
 from seqcli.corpora.members import decode, members
 from seqcli.errors import InputError, UsageError
@@ -193,8 +193,8 @@ class Blocks(Lines):
             return self._decoder.decode(raw, final=self._finished)
         except UnicodeDecodeError as problem:
             row = self.number + problem.object.count(b"\n", 0, problem.start) + 1
-            what = f"byte 0x{problem.object[problem.start]:02X} is not {self._encoding}"
-            hint = "name the encoding of the file, for example --encoding cp932"
+            named, hint = misfit(problem.object, self._encoding, found=self._found)
+            what = f"byte 0x{problem.object[problem.start]:02X} is not {named}"
             raise InputError(f"{self.name}: row {row}", what, hint) from None
 
 

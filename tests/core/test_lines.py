@@ -90,8 +90,22 @@ def test_a_bad_byte_is_named_with_its_row() -> None:
     with pytest.raises(InputError) as caught:
         read("吾輩は猫\n".encode() * 3 + b"ab\xff\n")
     assert caught.value.where == "stdin: row 4"
-    assert caught.value.what == "byte 3 is 0xFF, which is not utf-8"
-    assert "--encoding" in str(caught.value.hint)
+    assert caught.value.what == "byte 3 is 0xFF, which is not text in UTF-8, ISO-2022-JP, EUC-JP or cp932"
+    assert str(caught.value.hint).startswith("mend the byte or move the file away")
+
+
+def test_the_hint_at_a_bad_byte_never_names_the_encoding_that_did_not_fit() -> None:
+    said = {}
+    for named in ("auto", "ascii", "utf-8", "iso8859-1"):
+        try:
+            read("吾輩は猫\n".encode() * 30 + "吾輩は犬\n".encode("cp932") + b"\xff\n", named)
+        except InputError as error:
+            said[named] = (error.what.split(", ")[1], error.hint)
+    assert said == {
+        "auto": ("which is not utf-8", "name the encoding of the file, for example --encoding cp932"),
+        "ascii": ("which is not ascii", "leave out --encoding to have it found, or mend the byte"),
+        "utf-8": ("which is not utf-8", "leave out --encoding to have it found, or mend the byte"),
+    }
 
 
 def test_a_bad_byte_far_behind_the_first_block_is_named_too() -> None:

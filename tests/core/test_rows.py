@@ -102,7 +102,7 @@ def test_a_header_alone_is_called_that() -> None:
         ('a,b\n1,"2\n3,4\n', "stdin: row 2", "a quotation mark is opened and never closed"),
         ('a,b\n1,"2" 3\n', "stdin: row 2", "not well-formed"),
         ("a,b\n1,\0\n", "stdin: row 2", "character 3 is NUL"),
-        (b"a,b\n1,2\n\xe3\x81\x82,2\n1,\xff\n", "stdin: row 4", "byte 3 is 0xFF, which is not utf-8"),
+        (b"a,b\n1,2\n\xe3\x81\x82,2\n1,\xff\n", "stdin: row 4", "byte 3 is 0xFF, which is not text in UTF-8"),
     ],
 )
 def test_a_bad_row_of_csv_is_named(content: str | bytes, where: str, what: str) -> None:

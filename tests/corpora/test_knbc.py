@@ -140,7 +140,7 @@ def test_a_deviation_is_a_message_and_the_rest_is_read(
 def test_bytes_of_another_encoding_are_a_message(tmp_path: Path) -> None:
     given = files() | {FIRST: b"\xa4\xa2\n\xa4\xff\x80"}
     corpus = knbc.load(as_folder(tmp_path, given))
-    assert corpus.deviations[0].startswith(f"{FIRST}: line 1: byte 0xA4 is not utf-8")
+    assert corpus.deviations[0].startswith(f"{FIRST}: line 1: byte 0xA4 is not text in UTF-8")
 
 
 def test_a_theme_that_is_not_known_keeps_its_name(tmp_path: Path) -> None:

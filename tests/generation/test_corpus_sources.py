@@ -58,8 +58,11 @@ def test_any_encoding_and_any_line_end_give_the_same_text(tmp_path: Path, encodi
 
 def test_a_byte_that_does_not_fit_is_named_with_its_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", (NOVEL * 40).encode() + b"\n\n\xff\xfe\n")
-    with pytest.raises(InputError, match=rf"a\.txt: row {300 * 40 + 3}: byte 0xFF is not utf-8"):
+    with pytest.raises(InputError, match=rf"a\.txt: row {300 * 40 + 3}: byte 0xFF is not text in UTF-8, ISO-2022-JP"):
         read(path)
+    with pytest.raises(InputError, match="byte 0xFF is not utf-8") as caught:
+        read(path, encoding="utf-8")
+    assert caught.value.hint == "leave out --encoding to have it found, or mend the byte"
 
 
 def test_a_character_that_is_cut_off_at_the_end_is_named(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ _SHOWN = {
     "bits_per_char": "bits/char",
     "bits_per_char_low": "from",
     "bits_per_char_high": "to",
-    "bpc_open": "open",
+    "bpc_open": "bpc_open",
     "perplexity": "perplexity",
     "seconds": "seconds",
 }  # what a person reads in 80 columns; "from" and "to" bound the 95 % interval of bits/char

@@ -30,7 +30,7 @@ _SHOWN: Final = {
     "part": "part",
     "n": "n",
     "bits_per_char": "bits/char",
-    "bpc_open": "open",
+    "bpc_open": "bpc_open",
     "perplexity": "perplexity",
     "seconds": "seconds",
 }  # what a person reads in 80 columns
@@ -41,6 +41,7 @@ _DRAWS: Final = 2000
 _BLOCKS: Final = 200  # stretches that a text is resampled in: words near each other are easy or hard together
 _SHORTEST: Final = 20  # units of a stretch
 _SMALL: Final = 100_000  # characters of a training text
+_FOREIGN: Final = 0.1  # share of the characters of a text in words that the model does not know
 _LEARNED_BY_HEART: Final = 0.7  # bits on the training text as a share of those on the validation text
 _RECITES: Final = 0.05  # share of what is written that stands in the training text
 
@@ -113,6 +114,7 @@ def report(
     network: str = "lstm",
     train_bits: float | None = None,
     samples: Sequence[str] = (),
+    temperature: float = 1.0,
 ) -> Result:
     """The report of a training.
 
@@ -122,6 +124,7 @@ def report(
         network: the name of the network alone.
         train_bits: bits per character of the network on training text, all of it in use (no dropout).
         samples: what the model has written, to show and to look for in the training text.
+        temperature: that the samples are drawn at.
     """
     records = tuple(record(corpus, one) for one in scored)
     part = "test" if any(one.part == "test" for one in scored) else "valid"
@@ -140,8 +143,14 @@ def report(
             f"over-fitted: the network needs {train_bits:.2f} bits for a character of the training text and "
             f"{valid:.2f} for one of the validation text; more --dropout, a smaller --hidden or more text may help"
         )
+    foreign = corpus.parts[part].unseen / max(1, corpus.parts[part].characters)
+    if corpus.units.kind == "word" and foreign > _FOREIGN:
+        warnings.append(
+            f"{foreign:.0%} of the characters of {part} stand in words that the model does not know: compare models by "
+            "bpc_open, or train with --unit subword"
+        )
     if samples:
-        sentences.append(f"A sample: {samples[0].strip()}")
+        sentences.append(f"A sample (--temperature {temperature:g}): {samples[0].strip()}")
         share = recited(samples, corpus.text("train"))
         usual = recited(corpus.text(part), corpus.text("train"))
         told = (
@@ -179,7 +188,7 @@ def compared(model: Scored, other: Scored, characters: int) -> str:
     gain = (other.bits() - model.bits()) / max(characters, 1)
     if math.isnan(low):
         needs = f"needs {abs(gain):.3f} bits per character {'less' if gain > 0 else 'more'} than {other.model}"
-        return f"{model.model} {needs}, of too short a text to say more."
+        return f"{model.model} {needs}; the text is too short to say more."
     if low > 0 or high < 0:
         word, between = ("better", (low, high)) if gain > 0 else ("worse", (-high, -low))
         size = f"{abs(gain):.3f} bits per character (95 % interval {between[0]:.3f} to {between[1]:.3f})"

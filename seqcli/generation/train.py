@@ -266,7 +266,14 @@ def _units_a_character(corpus: Corpus, part: str) -> float:
 def _report(corpus: Corpus, config: GeneratorConfig, scores: _Scores) -> Result:
     model = Model(Manifest(KIND, ""), config, corpus.units, scores.mixture)
     samples = [str(row["text"]) for row in sample.texts(model, [""], _SAMPLE, sample.Tally())]
-    return report.report(corpus, scores.scored, network=config.cell, train_bits=scores.train_bits, samples=samples)
+    return report.report(
+        corpus,
+        scores.scored,
+        network=config.cell,
+        train_bits=scores.train_bits,
+        samples=samples,
+        temperature=_SAMPLE.temperature,
+    )
 
 
 def _save(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_the_interval_holds_the_difference_and_narrows_with_more_text() -> None:
 def test_of_a_text_too_short_to_judge_no_interval_is_told() -> None:
     few = np.full(30, -1.0)
     said = compared(Scored("lstm", "test", few), Scored("kneser-ney", "test", few - 1), 30)
-    assert said == "lstm needs 1.443 bits per character less than kneser-ney, of too short a text to say more."
+    assert said == "lstm needs 1.443 bits per character less than kneser-ney; the text is too short to say more."
 
 
 def test_words_are_charged_by_their_characters() -> None:
@@ -118,10 +119,20 @@ def test_a_network_that_knows_the_training_text_by_heart_is_called_over_fitted(
 
 def test_recitation_is_called_by_its_name(corpus: Corpus, counts: tuple[Scored, ...]) -> None:
     assert told(report(corpus, counts, samples=[LINES[1000:1400]]), "it recites: 100%")
-    honest = report(corpus, counts, samples=["全く別のことを書いた、どこにも無い長い文である。" * 3])
+    honest = report(corpus, counts, samples=["全く別のことを書いた、どこにも無い長い文である。" * 3], temperature=0.8)
     assert not told(honest, "recites")
     assert any(one.startswith("0% of all stretches of 20") for one in honest.sentences)
-    assert any(one.startswith("A sample: 全く別の") for one in honest.sentences)
+    assert any(one.startswith("A sample (--temperature 0.8): 全く別の") for one in honest.sentences)
+
+
+def test_a_text_of_many_unknown_words_is_called_one(corpus: Corpus, counts: tuple[Scored, ...]) -> None:
+    words = replace(corpus.units, kind="word")
+    for unseen, warned in ((350, True), (100, False)):
+        parts = {**corpus.parts, "test": replace(corpus.parts["test"], unseen=unseen)}
+        of_words = replace(corpus, units=words, parts=parts)
+        said = "35% of the characters of test stand in words that the model does not know"
+        assert told(report(of_words, counts), said) == warned
+        assert not told(report(replace(of_words, units=corpus.units), counts), "does not know")
 
 
 @pytest.mark.parametrize("size", [1, 5, 19, 20, 21, 1000])

@@ -14,6 +14,7 @@ from typing import Any
 from seqcli.classification import explain
 from seqcli.classification.predict import Answer, Handle, Model
 from seqcli.core import bulk, figures
+from seqcli.core.columns import Columns, beside
 from seqcli.core.json_lines import dumps
 from seqcli.core.lines import matching
 from seqcli.core.rows import OnError
@@ -74,7 +75,7 @@ class Tally:
         first: what is wrong with the first of them.
         skipped: whether those were left out.
         empty: rows without a single token.
-        renamed: columns that the input had already, and what ours are called instead.
+        columns: what ours are called.
         drawn: whether there was something to draw.
     """
 
@@ -83,7 +84,7 @@ class Tally:
     first: str = ""
     skipped: bool = False
     empty: int = 0
-    renamed: dict[str, str] = field(default_factory=dict)
+    columns: Columns = field(default_factory=Columns)
     drawn: bool = False
 
     def add(self, other: Tally) -> None:
@@ -93,11 +94,7 @@ class Tally:
         self.first = self.first or other.first
         self.skipped |= other.skipped
         self.empty += other.empty
-        self.renamed |= other.renamed
-
-    def name(self, column: str) -> str:
-        """What our column is called in the records."""
-        return self.renamed.get(column, column)
+        self.columns.add(other.columns)
 
     def sentences(self) -> Iterator[str]:
         """The summary; of a single text the record says it all."""
@@ -108,8 +105,7 @@ class Tally:
         if self.failed:
             done = "left out" if self.skipped else "marked with an error"
             yield f"{self.failed:,} {_rows(self.failed)} could not be used: {done}"
-        for name, other in self.renamed.items():
-            yield f"the input has a column {name!r} already: ours is {other!r}"
+        yield from self.columns.sentences()
 
 
 def stream(
@@ -128,7 +124,8 @@ def stream(
         UsageError: a threshold, and a model with a label ``unsure``.
     """
     _check(model, request)
-    for records in _answered(model, request, _batches(source, request), tally, workers):
+    tally.columns, items = beside(source, _ours(model, request))
+    for records in _answered(model, request, _batches(items, request), tally, workers):
         yield from records
 
 
@@ -158,10 +155,11 @@ def to_file(
     if path.suffix != ".jsonl":
         raise UsageError(f"--output {path}", "records are written as JSON lines", "end it in .jsonl")
     _check(model, request)
+    tally.columns, items = beside(source, _ours(model, request))
     whole = None if job is None else {**job, "model": model.id, "request": repr(replace(request, plot=None))}
     with bulk.restartable(path, whole) as sink:
         lengths: list[int] = []  # of the batches that are under way
-        rest = _counted(_batches(itertools.islice(source, sink.done, None), request), lengths)
+        rest = _counted(_batches(itertools.islice(items, sink.done, None), request), lengths)
         if sink.done:
             yield Progress("classifying", sink.done, text=f"going on after {sink.done:,} rows", line=True)
         with contextlib.closing(_answered(model, request, rest, tally, workers)) as work:
@@ -183,11 +181,12 @@ def _answered(
     model: Handle, request: Request, items: Iterable[list[Item]], tally: Tally, workers: int
 ) -> Generator[list[Record], None, None]:
     """The records of each batch."""
-    with contextlib.closing(bulk.run(partial(_batch, model, request), items, workers=workers, chunk=1)) as work:
+    batch = partial(_batch, model, request, tally.columns.names)
+    with contextlib.closing(bulk.run(batch, items, workers=workers, chunk=1)) as work:
         for records, happened in work:
             tally.add(happened)
             if request.plot is not None and not tally.drawn:
-                told = next((record for record in records if record.get(tally.name("explanation"))), None)
+                told = next((record for record in records if record.get(tally.columns["explanation"])), None)
                 if told is not None:
                     _draw(told, request, tally, request.plot)
                     tally.drawn = True
@@ -203,8 +202,8 @@ def _draw(record: Record, request: Request, tally: Tally, path: Path) -> None:
     """A picture of one record's explanation."""
     text = " ".join(shown(record, request.column).split())
     text = text if len(text) <= _TITLE else f"{text[: _TITLE - 1]}…"
-    title = f"{text} → {record[tally.name('predicted')]}, {record[tally.name('probability')]:.2f}"
-    explain.draw(record[tally.name("explanation")], path, title)
+    title = f"{text} → {record[tally.columns['predicted']]}, {record[tally.columns['probability']]:.2f}"
+    explain.draw(record[tally.columns["explanation"]], path, title)
 
 
 def _check(model: Handle, request: Request) -> None:
@@ -223,8 +222,20 @@ def _counted(source: Iterable[list[Item]], lengths: list[int]) -> Iterator[list[
         yield batch
 
 
-def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
-    model, tally = handle.open(), Tally()
+def _ours(handle: Handle, request: Request) -> list[str]:
+    """The columns that are added, in the order of the interface."""
+    names = ["predicted", "probability"]
+    if request.top_k is not None:
+        names.append("top")
+    if request.probabilities:
+        names += (f"probability.{label}" for label in handle.open().labels)
+    return [*names, *["explanation"] * request.explain, "error"]
+
+
+def _batch(
+    handle: Handle, request: Request, names: Mapping[str, str], items: Sequence[Item]
+) -> tuple[list[Record], Tally]:
+    model, tally = handle.open(), Tally(columns=Columns(names))
     answers = iter(model.answers([item.text for item in items if item.error is None]))
     records: list[Record] = []
     for item in items:
@@ -241,26 +252,9 @@ def _batch(handle: Handle, request: Request, items: Sequence[Item]) -> tuple[lis
     return records, tally
 
 
-class _Columns:
-    """A row of the input to which columns are added; one that it has already is never touched."""
-
-    def __init__(self, record: dict[str, Any], tally: Tally) -> None:
-        self._record, self._tally = record, tally
-        self._own = set(record)
-
-    def add(self, name: str, value: Any) -> None:
-        """Adds a column, as ``name_1``, ``name_2``, … where the input has ``name``."""
-        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
-        free = next(one for one in names if one not in self._own)
-        if free != name:
-            self._tally.renamed[name] = free
-        self._record[free] = value
-
-
 def _record(model: Model, request: Request, item: Item, answer: Answer | None, tally: Tally) -> Record:
     """A row of the input with what was asked for, in the order of the interface; without an answer, empty columns."""
-    record: dict[str, Any] = {"text": item.text} if item.columns is None else dict(item.columns)
-    row = _Columns(record, tally)
+    names, record = tally.columns, tally.columns.row(item)
     probabilities: list[Any] = [None] * len(model.labels)
     predicted = probability = None
     if answer is not None:
@@ -269,17 +263,17 @@ def _record(model: Model, request: Request, item: Item, answer: Answer | None, t
         sure = request.threshold is None or probability >= request.threshold
         predicted = model.labels[probabilities.index(probability)] if sure else UNSURE
         tally.labels[predicted] += 1
-    row.add("predicted", predicted)
-    row.add("probability", probability)
+    record[names["predicted"]] = predicted
+    record[names["probability"]] = probability
     if request.top_k is not None:
-        row.add("top", None if answer is None else answer.top(model.labels, request.top_k))
+        record[names["top"]] = None if answer is None else answer.top(model.labels, request.top_k)
     if request.probabilities:
         for label, value in zip(model.labels, probabilities, strict=True):
-            row.add(f"probability.{label}", value)
+            record[names[f"probability.{label}"]] = value
     if request.explain:
-        row.add("explanation", None if answer is None else explain.explanation(model, item.text, answer))
+        record[names["explanation"]] = None if answer is None else explain.explanation(model, item.text, answer)
     if request.even or item.error is not None:
-        row.add("error", None if item.error is None else str(item.error))
+        record[names["error"]] = None if item.error is None else str(item.error)
     return record
 
 

@@ -189,8 +189,7 @@ def classify(
         else:
             out.emit(records)
         used = bool(tally.labels)
-    for sentence in tally.sentences():
-        out.say(sentence)
+    out.tell(tuple(tally.sentences()), tuple(tally.columns.warnings()))
     if plot:
         out.say(f"{plot} shows the first text" if tally.drawn else f"no text has a word to draw: there is no {plot}")
     if tally.failed and not used:
@@ -204,12 +203,12 @@ def _paint(out: Output, records: Iterable[Record], tally: "Tally", text_column: 
 
     legend = "blue speaks for the label, red against it" if out.colour else "[+ ] speaks for the label, [- ] against it"
     for record in records:
-        explained = record.get(tally.name("explanation"))
+        explained = record.get(tally.columns["explanation"])
         if explained is None:
-            out.line(str(record.get(tally.name("error"))))
+            out.line(str(record.get(tally.columns["error"])))
             continue
         if legend:
             out.say(legend)
             legend = ""
-        out.line(f"{record[tally.name('predicted')]}  {record[tally.name('probability')]:.4f}")
+        out.line(f"{record[tally.columns['predicted']]}  {record[tally.columns['probability']]:.4f}")
         out.shaded(explain.shades(stream.shown(record, text_column), explained))

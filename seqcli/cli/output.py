@@ -176,15 +176,22 @@ class Output:
         from seqcli.core.json_lines import dumps
 
         writer = csv.writer(self.out, lineterminator="\n")
-        names: tuple[str, ...] = ()
-        for record in records:
-            if not names:
-                names = tuple(record)
-                writer.writerow(names)
-            even = record
-            if tuple(record) != names:  # a row of the input that lacks some of its columns
-                even = {**dict.fromkeys(names), **record}
-            writer.writerow([_csv_cell(value, dumps) for value in even.values()])
+        names: dict[str, None] = {}  # of the first record: the header
+        lost, first = 0, ""
+        try:
+            for number, record in enumerate(records, 1):
+                if number == 1:
+                    names = dict.fromkeys(record)
+                    writer.writerow(names)
+                if not record.keys() <= names.keys():
+                    unknown = [name for name in record if name not in names]
+                    first = first or f"record {number} has {unknown[0]!r}"
+                    lost += len(unknown)
+                writer.writerow([_csv_cell(record.get(name), dumps) for name in names])
+        finally:
+            if lost:
+                what = "1 value is" if lost == 1 else f"{lost:,} values are"
+                self.warn(f"{what} not in the CSV, whose header has no such column: {first} (--format jsonl keeps all)")
 
     def _table(self, records: Sequence[Record]) -> None:
         """Columns as wide as they need to be; on a terminal that is narrower, the widest ones are cut."""

@@ -96,8 +96,7 @@ def embed(
         even = out.format == "csv" and unit == "text"
         records = room.stream(request, source, tally, workers=workers, even=even)
         out.emit(_short(records) if out.format == "table" else records)
-    for sentence in tally.sentences():
-        out.say(sentence)
+    out.tell(tuple(tally.sentences()), tuple(tally.columns.warnings()))
     tally.check()
 
 

@@ -112,7 +112,8 @@ def _table(source: str, kind: str | None, column: str, encoding: str, on_error: 
                 if on_error == "fail":
                     raise
                 error = bad
-        yield Item(text, row.values, error)
+        # A bad row has every column, too: the first one names those of a CSV that is written.
+        yield Item(text, row.values if error is None else dict.fromkeys(table.columns) | row.values, error)
 
 
 def _present(row: Row, column: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqcli.core import bulk, files
+from seqcli.core.columns import Columns, beside
 from seqcli.core.lines import matching
 from seqcli.core.rows import OnError
 from seqcli.core.texts import Item, batches
@@ -60,18 +61,21 @@ class Tally:
         failed: rows of the input that could not be used.
         first: what is wrong with the first of them.
         resumed: whether the file has rows of a run that was interrupted, which are not counted here.
+        columns: what ours are called.
     """
 
     how: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     first: str = ""
     resumed: bool = False
+    columns: Columns = field(default_factory=Columns)
 
     def add(self, other: Tally) -> None:
         """Counts what happened elsewhere."""
         self.how.update(other.how)
         self.failed += other.failed
         self.first = self.first or other.first
+        self.columns.add(other.columns)
 
     def fail(self, error: InputError) -> None:
         """Counts a row that could not be used."""
@@ -84,6 +88,7 @@ class Tally:
             yield ", ".join(f"{count:,} {how}" for how, count in self.how.most_common())
         if self.failed:
             yield f"{self.failed:,} row{'s' * (self.failed > 1)} could not be used"
+        yield from self.columns.sentences()
 
     def check(self) -> None:
         """Refuses an input of which not one row could be used.
@@ -102,7 +107,7 @@ class Rows(Protocol):
     dim: int
 
     def records(self, items: Sequence[Item], tally: Tally) -> list[Record]:
-        """The records of some items, in their order; counts them in ``tally``."""
+        """The records of some items, in their order; counts them in ``tally``, which names our columns."""
 
 
 @cache
@@ -139,18 +144,26 @@ def stream(
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
     """
     rows(request)  # what is wrong with the request is said before the first batch is read
-    with contextlib.closing(bulk.run(partial(_batch, request), batches(source), workers=workers, chunk=1)) as work:
+    names, batched = _begun(request, source, tally)
+    with contextlib.closing(bulk.run(partial(_batch, request, names), batched, workers=workers, chunk=1)) as work:
         for records, happened in work:
             tally.add(happened)
             for record in records:
                 plain = {
                     name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in record.items()
                 }
-                yield plain | {"error": plain.get("error")} if even else plain
+                yield {**plain, tally.columns["error"]: plain.get(tally.columns["error"])} if even else plain
 
 
-def _batch(request: Request, items: Sequence[Item]) -> tuple[list[Record], Tally]:
-    tally = Tally()
+def _begun(request: Request, source: Iterable[Item], tally: Tally) -> tuple[Mapping[str, str], Iterator[list[Item]]]:
+    """The names of our columns and the batches; a row a token has no columns of the input beside ours."""
+    if request.unit == "text":
+        tally.columns, source = beside(source, ("vector", "error"))
+    return tally.columns.names, batches(source)
+
+
+def _batch(request: Request, names: Mapping[str, str], items: Sequence[Item]) -> tuple[list[Record], Tally]:
+    tally = Tally(columns=Columns(names))
     return rows(request).records(items, tally), tally
 
 
@@ -176,13 +189,13 @@ def to_file(
     """
     output.check(path)
     with files.lock(path):
-        parts = output.Parts(path, identity, rows(request).dim)
-        batched = batches(source)
+        names, batched = _begun(request, source, tally)
+        parts = output.Parts(path, identity, rows(request).dim, tally.columns["vector"])
         read = sum(len(batch) for batch in itertools.islice(batched, parts.done))
         if parts.done:
             tally.resumed = True
             yield Progress("embedding", read, text=f"going on after {read:,} rows", line=True)
-        with contextlib.closing(bulk.run(partial(_batch, request), batched, workers=workers, chunk=1)) as work:
+        with contextlib.closing(bulk.run(partial(_batch, request, names), batched, workers=workers, chunk=1)) as work:
             for records, happened in work:
                 tally.add(happened)
                 parts.add(records)
@@ -288,15 +301,14 @@ def _with_vectors(
     """The input's rows with their vectors: zeros where no word is known, nothing where the row is bad."""
     records: list[Record] = []
     for item, vector in zip(items, vectors, strict=True):
-        record: dict[str, object] = {"text": item.text} if item.columns is None else dict(item.columns)
-        name = "vector" if "vector" not in record else "vector_"
+        names, record = tally.columns, tally.columns.row(item)
         if item.error is not None:
             tally.fail(item.error)
             if request.on_error == "skip":
                 continue
-            record |= {name: None, "error": str(item.error)}
+            record |= {names["vector"]: None, names["error"]: str(item.error)}
         else:
             tally.how["unknown" if vector is None else "embedded"] += 1
-            record[name] = np.zeros(dim, dtype=np.float32) if vector is None else vector
+            record[names["vector"]] = np.zeros(dim, dtype=np.float32) if vector is None else vector
         records.append(record)
     return records

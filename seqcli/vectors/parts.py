@@ -47,10 +47,11 @@ class Parts:
         path: the target.
         identity: names the work: input and settings. Parts of other work are thrown away. None: never goes on.
         dim: numbers in a vector.
+        vector: the column of the vectors.
     """
 
-    def __init__(self, path: Path, identity: str | None, dim: int) -> None:
-        self.path, self._dim = path, dim
+    def __init__(self, path: Path, identity: str | None, dim: int, vector: str = "vector") -> None:
+        self.path, self._dim, self._vector = path, dim, vector
         self._kind = path.suffix.removeprefix(".")
         self._folder = path.with_name(f"{path.name}.parts")
         digest = hashlib.sha256((identity or "").encode()).hexdigest()
@@ -60,7 +61,7 @@ class Parts:
         self.done = sum(1 for _ in itertools.takewhile(Path.exists, (self._part(n) for n in itertools.count())))
 
     def add(self, records: Sequence[Record]) -> None:
-        """Writes the next part; the records hold ``vector`` and what names it, in the first column."""
+        """Writes the next part; the records hold vectors and what names them, in the first column."""
         files.write_bytes(self._part(self.done), self._packed(records))
         self.done += 1
 
@@ -86,15 +87,15 @@ class Parts:
     def _packed(self, records: Sequence[Record]) -> bytes:
         if self._kind == "npy":
             zeros = np.zeros(self._dim, dtype=np.float32)
-            vectors = [zeros if record["vector"] is None else record["vector"] for record in records]
+            vectors = [zeros if record[self._vector] is None else record[self._vector] for record in records]
             return np.array(vectors, dtype="<f4").tobytes()
         if self._kind == "jsonl":
             return "".join(dumps(record) + "\n" for record in records).encode()
         if self._kind == "vec":
             lines = (
-                vector_files.text_line(str(next(iter(record.values()))), record["vector"])
+                vector_files.text_line(str(next(iter(record.values()))), record[self._vector])
                 for record in records
-                if record["vector"] is not None
+                if record[self._vector] is not None
             )
             return "".join(lines).encode()
         return self._packed_parquet(records)
@@ -104,7 +105,9 @@ class Parts:
         names = list(dict.fromkeys(name for record in records for name in record))
         vector = arrow.list_(arrow.float32(), self._dim)
         columns = {
-            name: arrow.array([_plain(record.get(name)) for record in records], vector if name == "vector" else None)
+            name: arrow.array(
+                [_plain(record.get(name)) for record in records], vector if name == self._vector else None
+            )
             for name in names
         }
         buffer = io.BytesIO()

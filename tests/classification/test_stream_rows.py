@@ -51,6 +51,17 @@ def test_columns_stay_and_ours_are_called_otherwise(handle: Handle) -> None:
     ]
 
 
+def test_a_name_of_ours_is_the_same_in_every_row(handle: Handle) -> None:
+    tally = Tally()
+    rows = [row("焼肉", predicted="x"), row("試合"), row("携帯", predicted_1="y", error="e")]
+    found = records(handle, Request(batch_size=1), *rows, tally=tally)
+    answers = [record["predicted"] for record in records(handle, Request(), *map(row, ("焼肉", "試合", "携帯")))]
+    assert [record["predicted_1"] for record in found] == answers
+    assert [record.get("predicted") for record in found] == ["x", None, None]
+    assert found[2]["predicted_1_1"] == "y" and found[2]["error_1"] == "e" and "error" not in found[2]
+    assert list(tally.columns.moved) == ["predicted_1", "error"]
+
+
 def test_a_bad_row_stays_is_left_out_or_ends_it(handle: Handle) -> None:
     rows = (row("焼肉", id=1), BAD, row("試合", id=3))
     for on_error, ids in (("mark", [1, 2, 3]), ("skip", [1, 3])):

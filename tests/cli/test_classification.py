@@ -63,6 +63,45 @@ def test_a_table_keeps_its_columns_and_their_order(quick: Run, topics: Path, tmp
     assert set(lines.rows[0]) == {"text", "label", "id", "predicted", "predicted_1", "probability"}
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_lines_with_other_keys_never_stand_under_a_foreign_header(
+    run: Run, quick: Run, topics: Path, tmp_path: Path, workers: int
+) -> None:
+    texts = ["焼肉", "清水寺", "試合", "携帯"]
+    more: list[dict[str, str]] = [{"predicted": "x"}, {}, {"predicted_1": "y", "error": "e"}, {"author": "z"}]
+    given = [other | {"text": text} for _ in range(5) for text, other in zip(texts, more, strict=True)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(one) + "\n" for one in given), encoding="utf-8")
+    answers = [quick("classify", topics, text).rows[0]["predicted"] for text in texts] * 5
+    command = ("classify", topics, "--file", "p.jsonl", "--batch-size", 3)
+    called = run if workers > 1 else quick
+    table = called(*command, "--workers", workers, "--format", "csv")
+    (header, *lines) = csv.reader(table.stdout.splitlines())
+    assert header == ["predicted", "text", "predicted_1", "probability", "error"]
+    assert {len(line) for line in lines} == {5}
+    assert [line[0] for line in lines] == ["x", "", "", ""] * 5 and [line[1] for line in lines] == texts * 5
+    assert [line[2] for line in lines] == answers and {line[4] for line in lines} == {""}
+    assert [said for said in table.stderr.splitlines() if said.startswith("warning")] == [
+        "warning: 15 values are not in the CSV, whose header has no such column: record 3 has 'predicted_1_1' "
+        "(--format jsonl keeps all)",
+        "warning: the first row has no column 'predicted_1', so it is ours; what a later row has there is in "
+        "'predicted_1_1'",
+        "warning: the first row has no column 'error', so it is ours; what a later row has there is in 'error_1'",
+    ]
+    kept = called(*command, "--workers", workers).rows
+    assert [row["predicted_1"] for row in kept] == answers
+    assert [(row.get("predicted_1_1"), row.get("error_1"), row.get("author")) for row in kept[:4]] == [
+        (None, None, None), (None, None, None), ("y", "e", None), (None, None, "z"),
+    ]  # fmt: skip
+    assert not any("error" in row for row in kept)
+
+
+def test_a_row_that_comes_first_and_is_bad_costs_no_column(quick: Run, topics: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('text,predicted\n"焼肉"x,1\n寿司,2\n', encoding="utf-8")
+    rows = quick("classify", topics, "--file", "t.csv", "--format", "csv").rows
+    assert list(rows[0]) == ["text", "predicted", "predicted_1", "probability", "error"]
+    assert (rows[0]["text"], rows[1]["text"], rows[1]["predicted"]) == ("", "寿司", "2")
+
+
 def test_more_is_said_where_it_is_asked_for(quick: Run, topics: Path) -> None:
     (row,) = quick("classify", topics, FOOD, "--top-k", 2, "--probabilities", "--threshold", "1").rows
     names = ["text", "predicted", "probability", "top", *(f"probability.{label}" for label in sorted(LABELS))]

@@ -66,17 +66,32 @@ def test_a_row_a_character_is_its_own_or_composed(ginza: VectorStore) -> None:
     np.testing.assert_array_equal(surface[0]["vector"], ginza.vectors[ginza.row("療")])
 
 
+def test_texts_with_columns_called_as_ours_are_written_with_their_vectors(ginza: VectorStore, tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    table.write_text(
+        '{"text": "猫が好き", "vector": "x"}\n{"text": "犬"}\n{"text": "犬", "vector_1": "y", "error": "e"}\n',
+        encoding="utf-8",
+    )
+    request = Request(unit="text")
+    found = records(request, file=table)
+    assert [record.get("vector") for record in found] == ["x", None, None]
+    assert found[1]["vector_1"] == found[2]["vector_1"] and len(found[0]["vector_1"]) == 300
+    assert (found[2]["vector_1_1"], found[2]["error_1"]) == ("y", "e")
+    assert finish(embed.to_file(request, items([], str(table)), tmp_path / "t.npy", None, Tally())) == 3
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), np.float32([one["vector_1"] for one in found]))
+
+
 def test_a_row_a_text_keeps_the_columns_and_the_order_of_the_table(ginza: VectorStore, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("id,text,vector\n7,猫が好き,x\n8,,y\n9,too,many,values\n", encoding="utf-8")
     found = records(Request(unit="text"), file=table)
-    assert [list(record) for record in found] == [["id", "text", "vector", "vector_"]] * 2 + [
-        ["id", "text", "vector", "vector_", "error"]
+    assert [list(record) for record in found] == [["id", "text", "vector", "vector_1"]] * 2 + [
+        ["id", "text", "vector", "vector_1", "error"]
     ]
     assert [record["id"] for record in found] == ["7", "8", "9"]
-    assert np.linalg.norm(found[0]["vector_"]) == pytest.approx(1)
-    assert found[1]["vector_"] == [0.0] * 300
-    assert found[2]["vector_"] is None and "4 values" in found[2]["error"]
+    assert np.linalg.norm(found[0]["vector_1"]) == pytest.approx(1)
+    assert found[1]["vector_1"] == [0.0] * 300
+    assert found[2]["vector_1"] is None and "4 values" in found[2]["error"]
     assert len(records(Request(unit="text", on_error="skip"), file=table)) == 2
     with pytest.raises(InputError, match="4 values"):
         records(Request(unit="text", on_error="fail"), file=table)
@@ -200,7 +215,9 @@ def test_an_interrupted_file_goes_on_and_ends_the_same(
     before = embed._batch
     counted: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embed, "_batch", lambda request, items: counted.append(len(items)) or before(request, items))
+        patch.setattr(
+            embed, "_batch", lambda how, names, items: counted.append(len(items)) or before(how, names, items)
+        )
         assert written(corpus, cut, request) == rows
     assert sum(counted) == 101  # of 601 lines, a batch of 500 was there
     assert cut.read_bytes() == whole.read_bytes()

@@ -70,7 +70,7 @@ class Tally:
     """What happened so far, for the words at the end.
 
     Arguments:
-        labels: rows by what was predicted.
+        labels: rows with a word, by what was predicted.
         failed: rows of the input that could not be used.
         first: what is wrong with the first of them.
         skipped: whether those were left out.
@@ -98,10 +98,14 @@ class Tally:
 
     def sentences(self) -> Iterator[str]:
         """The summary; of a single text the record says it all."""
-        if self.labels.total() > 1:
-            yield ", ".join(f"{count:,} {label}" for label, count in self.labels.most_common())
+        told = []
+        if self.labels and self.labels.total() + self.empty > 1:
+            told.append(", ".join(f"{label}: {count:,}" for label, count in self.labels.most_common()))
         if self.empty:
-            yield f"{self.empty:,} {_rows(self.empty)} without a word: answered by how frequent the labels are"
+            were = "row without a word was" if self.empty == 1 else "rows without a word were"
+            told.append(f"{self.empty:,} {were} answered by how frequent the labels are")
+        if told:
+            yield "; ".join(told)
         if self.failed:
             done = "left out" if self.skipped else "marked with an error"
             yield f"{self.failed:,} {_rows(self.failed)} could not be used: {done}"
@@ -241,8 +245,12 @@ def _batch(
     for item in items:
         if item.error is None:
             answer = next(answers)
-            tally.empty += not answer.tokens
-            records.append(_record(model, request, item, answer, tally))
+            record = _record(model, request, item, answer, tally)
+            records.append(record)
+            if answer.tokens:
+                tally.labels[record[tally.columns["predicted"]]] += 1
+            else:
+                tally.empty += 1
             continue
         tally.failed += 1
         tally.first = tally.first or str(item.error)
@@ -262,7 +270,6 @@ def _record(model: Model, request: Request, item: Item, answer: Answer | None, t
         probability = max(probabilities)
         sure = request.threshold is None or probability >= request.threshold
         predicted = model.labels[probabilities.index(probability)] if sure else UNSURE
-        tally.labels[predicted] += 1
     record[names["predicted"]] = predicted
     record[names["probability"]] = probability
     if request.top_k is not None:

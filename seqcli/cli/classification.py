@@ -188,7 +188,7 @@ def classify(
             _paint(out, records, tally, text_column)
         else:
             out.emit(records)
-        used = bool(tally.labels)
+        used = bool(tally.labels or tally.empty)
     out.tell(tuple(tally.sentences()), tuple(tally.columns.warnings()))
     if plot:
         out.say(f"{plot} shows the first text" if tally.drawn else f"no text has a word to draw: there is no {plot}")

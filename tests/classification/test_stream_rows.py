@@ -77,6 +77,22 @@ def test_a_bad_row_stays_is_left_out_or_ends_it(handle: Handle) -> None:
     )
 
 
+def test_rows_without_a_word_are_counted_apart(handle: Handle) -> None:
+    tally = Tally()
+    found = records(handle, Request(), *(row(text) for text in ("焼肉", "", "焼肉", " ", "")), tally=tally)
+    told = "2; 3 rows without a word were answered by how frequent the labels are"
+    assert list(tally.sentences()) == [f"{found[0]['predicted']}: {told}"]
+    blank = Tally()
+    records(handle, Request(), row(""), tally=blank)
+    assert list(blank.sentences()) == ["1 row without a word was answered by how frequent the labels are"]
+
+
+def test_labels_that_are_numbers_are_not_taken_for_their_counts() -> None:
+    tally = Tally()
+    tally.labels.update({"0": 1200, "1": 3})
+    assert list(tally.sentences()) == ["0: 1,200, 1: 3"]
+
+
 def test_lines_of_a_csv_are_alike(handle: Handle) -> None:
     found = records(handle, Request(even=True, explain=True), row("焼肉", id=1), BAD, row("", id=3))
     assert {tuple(sorted(record)) for record in found} == {tuple(sorted(found[0]))}

@@ -1,5 +1,7 @@
 """Typer's own complaints about a command line, in the two lines that every other error takes."""
 
+import re
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +27,7 @@ def in_our_words(ctx: Any) -> Iterator[None]:
         is_help = type(error).__name__ == "NoArgsIsHelpError"
         if getattr(error, "exit_code", None) != ExitCode.USAGE or not hasattr(error, "format_message") or is_help:
             raise
-        raise _translated(error, ctx.command_path) from None
+        raise _translated(error, ctx) from None
 
 
 def no_such_command(name: str, known: Collection[str]) -> UsageError:
@@ -48,7 +50,8 @@ def bad_value(param: Any, what: str, ctx: Any, close: str | None = None) -> Usag
     return UsageError(_name(param), what, _hint(ctx.command_path, [close] if close else []))
 
 
-def _translated(error: Any, command: str) -> UsageError:
+def _translated(error: Any, ctx: Any) -> UsageError:
+    command: str = ctx.command_path
     param, option = getattr(error, "param", None), str(getattr(error, "option_name", ""))
     if hasattr(error, "possibilities"):
         return UsageError(option, "no such option", _hint(command, error.possibilities or []))
@@ -56,7 +59,14 @@ def _translated(error: Any, command: str) -> UsageError:
         return UsageError(_name(param), "is missing", _hint(command))
     where = option or (_name(param) if param is not None else command)
     what = error.message.removeprefix(f"Option {option!r} ").rstrip(".")
-    return UsageError(where, what[:1].lower() + what[1:], _hint(command))
+    return UsageError(where, what[:1].lower() + what[1:], _hint(command, _text_options(what, ctx)))
+
+
+def _text_options(what: str, ctx: Any) -> list[str]:
+    """The options of a command that take one text, with the words that it takes as no arguments."""
+    extra = re.search(r"extra argument.* \((.+)\)$", what)
+    takes = [one for one in ctx.command.get_params(ctx) if one.metavar == "TEXT" and not one.multiple]
+    return [f"{_name(one)} {shlex.quote(extra[1])}" for one in takes] if extra else []
 
 
 def _name(param: Any) -> str:

@@ -198,6 +198,11 @@ def test_an_error_is_its_exit_code_one_line_and_the_next_command(
         ),
         ("similar 猫 --quiet=no", "--quiet: does not take a value", "seqcli similar --help"),
         ("info one two", "seqcli info: got unexpected extra argument(s) (two)", "seqcli info --help"),
+        (
+            "generate writer 兄さん は",
+            "seqcli generate: got unexpected extra argument(s) (兄さん は)",
+            "did you mean --prompt '兄さん は'? seqcli generate --help",
+        ),
     ],
 )
 def test_a_slip_on_the_command_line_is_said_as_any_other_error(quick: Run, typed: str, error: str, hint: str) -> None:

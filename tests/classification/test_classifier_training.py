@@ -64,7 +64,7 @@ def trained(partition: Partition, out: Path, how: Plan, **options: Any) -> Resul
 def interrupted(
     partition: Partition, out: Path, how: Plan, at: tuple[str, int] | None, **options: Any
 ) -> tuple[Result, list[Progress]]:
-    """Trains, and is sent a SIGINT when a stage has come so far."""
+    """Trains, and is sent a SIGINT when an epoch is over and a stage has come so far."""
     work = train.train(partition, Place(out, **options), how)
     seen = []
     while True:
@@ -74,7 +74,7 @@ def interrupted(
             assert isinstance(done.value, Result)
             return done.value, seen
         seen.append(sign)
-        if at is not None and sign.stage.startswith(at[0]) and sign.done >= at[1]:
+        if at is not None and sign.line and sign.stage.startswith(at[0]) and sign.done >= at[1]:
             os.kill(os.getpid(), signal.SIGINT)
             at = None
 

@@ -116,7 +116,7 @@ def _around(sentence: str) -> tuple[str, str]:
     parts = re.split(f"{blank}+", sentence)
     if len(parts) != 2:
         what = f"has {len(parts) - 1 or 'no'} blank{'s'[: len(parts) - 2]}: {sentence[:60]!r}"
-        raise UsageError("--fill", what, "write one blank: --fill '私は＿をよく食べる'")
+        raise UsageError("--fill", what, "write one blank: ＿, or _ where there is no ＿")
     return parts[0], parts[1]
 
 

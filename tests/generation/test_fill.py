@@ -83,6 +83,11 @@ def test_pieces_of_words_fill_blanks_and_no_half_characters(tmp_path: Path) -> N
         assert row["fill"]
 
 
+def test_an_underscore_beside_a_full_width_one_is_text(model: Model) -> None:
+    row = fill(model, "a_b、猫は＿をよく食べる", Tally(), count=1)[0]
+    assert row["text"] == f"a_b、猫は{row['fill']}をよく食べる"
+
+
 @pytest.mark.parametrize("sentence", ["私は焼肉を食べる", "＿は＿を食べる", "_ and _", ""])
 def test_a_sentence_without_one_blank_is_refused(model: Model, sentence: str) -> None:
     with pytest.raises(UsageError, match="--fill"):

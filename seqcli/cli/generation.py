@@ -152,7 +152,7 @@ def generate(
         typer.Option(
             "--fill",
             metavar="SENTENCE",
-            help="Rank what fits a blank, as in 私は＿をよく食べる, by the whole sentence.",
+            help="Rank what fits a blank, ＿ or _, as in 私は＿をよく食べる, by the whole sentence.",
             show_default=False,
         ),
     ] = None,
@@ -184,8 +184,12 @@ def generate(
         raise UsageError("--fill", alone, "leave them out")
     if stream and show_probabilities:
         raise UsageError("--stream", "is plain text, and --show-probabilities records", "give one of the two")
+    if stream and out.explicit and out.format != "table":
+        raise UsageError("--stream", f"is plain text, and --format {out.format} records", "give one of the two")
     writer, tally, given = load(model), sample.Tally(), Texts([prompt], encoding=encoding)
     out.tell((), writer.warnings())
+    if not temperature and request.count > 1 and fill is None:
+        out.warn(f"--temperature 0 always takes the likeliest: the {request.count} texts of a prompt are equal")
     prompts = (text for _, text in given)
     if fill is not None:
         out.emit(blanks.fill(writer, fill, tally, count or _FILLS, request.part))

@@ -29,6 +29,9 @@ class Output:
         verbosity: -1 only warnings and errors, 0 summaries as well, 1 also a line an epoch.
         log: a file that is told everything, however quiet the command is.
         debug: an error comes with its traceback.
+
+    Attributes:
+        explicit: whether the user chose the format.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Output:
         self.out: TextIO = sys.stdout
         self.err: TextIO = sys.stderr
         self.verbosity = verbosity
+        self.explicit = format != "auto"
         self.format = ("table" if self.out.isatty() else "jsonl") if format == "auto" else format
 
     def result(self, result: Result, where: str) -> None:

@@ -109,6 +109,14 @@ def test_in_another_encoding_too(quick: Run, writer: Path) -> None:
     assert [row["prompt"] for row in ran.rows] == ["私は焼肉をよく食べる"]
 
 
+def test_of_equal_texts_there_is_a_warning(quick: Run, writer: Path) -> None:
+    greedy = ("generate", "writer", "--prompt", "私は", "--length", 5, "--temperature", 0)
+    ran = quick(*greedy, "-n", 3)
+    assert ran.rows[0] == ran.rows[1] == ran.rows[2]
+    assert ran.stderr == "warning: --temperature 0 always takes the likeliest: the 3 texts of a prompt are equal\n"
+    assert quick(*greedy).stderr == ""
+
+
 def test_a_stream_is_the_text_and_nothing_else(quick: Run, writer: Path) -> None:
     words = ("generate", "writer", "--prompt", "猫は", "--length", 25, "--seed", 2)
     row = quick(*words).rows[0]
@@ -188,6 +196,7 @@ def test_nothing_heavy_is_imported_to_write(folders: dict[str, str], writer: Pat
         (("writer", "--fill", "私は＿を", "--stream"), 2, "--fill: is ranked as a whole"),
         (("writer", "--fill", "私は＿を", "--show-probabilities"), 2, "--fill: is ranked as a whole"),
         (("writer", "--stream", "--show-probabilities"), 2, "--stream: is plain text"),
+        (("writer", "--stream", "--format", "jsonl"), 2, "--stream: is plain text, and --format jsonl records"),
         (("nothing",), 4, "no such model folder"),
     ],
 )

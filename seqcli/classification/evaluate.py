@@ -176,7 +176,7 @@ def _sentences(record: Record, gold: Ints, labels: Sequence[str], examples: Exam
     )
     counts = np.bincount(gold, minlength=len(labels))
     most = int(counts.argmax())
-    yield f"Whoever always says {labels[most]} has an accuracy of {counts[most] / len(gold):.4f}."
+    yield f"Whoever always says {labels[most]!r} has an accuracy of {counts[most] / len(gold):.4f}."
     yield f"A stated probability is off by {record['calibration_error']:.4f} on average."
     for reason, those in examples.dropped.items():
         yield f"{those.rows:,} row{'s'[: those.rows > 1]} left out: {reason} (the first: {those.first})."

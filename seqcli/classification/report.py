@@ -217,7 +217,7 @@ def _parts(partition: Partition) -> Iterator[str]:
     yield "Texts: " + ", ".join(f"{len(part):,} {name}" for name, part in parts.items()) + "."
     counts = [Counter(example.label for example in part) for part in parts.values()]
     labels = sorted(partition.labels, key=lambda label: (-counts[0][label], label))
-    listed = ", ".join(f"{label} {'/'.join(f'{count[label]:,}' for count in counts)}" for label in labels[:_LABELS])
+    listed = ", ".join(f"{label}: {'/'.join(f'{count[label]:,}' for count in counts)}" for label in labels[:_LABELS])
     more = f" and {len(labels) - _LABELS:,} more labels" if len(labels) > _LABELS else ""
     yield f"Labels in them: {listed}{more}."
 
@@ -260,7 +260,8 @@ def _confusions(gold: Ints, ours: Answers, partition: Partition) -> Iterator[str
         example = partition.test[row]
         times = "once" if count == 1 else f"{count:,} times"
         yield (
-            f"{labels[truth]} taken for {labels[said]} {times}, for example {_quoted(example.text)} ({example.where})"
+            f"{labels[truth]!r} taken for {labels[said]!r} {times}, "
+            f"for example {_quoted(example.text)} ({example.where})"
         )
 
 

@@ -105,7 +105,7 @@ def test_the_gate_opens_only_for_who_is_significantly_better_than_the_best(wrong
 def test_the_texts_and_labels_of_every_part_are_counted() -> None:
     result = told(says("lstm", 10), says("majority", 100))
     assert sentence(result, "Texts") == "Texts: 9 training, 4 validation, 200 test."
-    assert sentence(result, "Labels") == "Labels in them: グルメ 6/3/100, sport 3/1/100."
+    assert sentence(result, "Labels") == "Labels in them: グルメ: 6/3/100, sport: 3/1/100."
 
 
 def test_five_texts_are_shown_as_tokens_and_every_label_first() -> None:
@@ -130,17 +130,19 @@ def test_the_labels_that_are_confused_are_told_with_the_surest_example() -> None
     assert logs is not None
     logs[2] = np.log([0.01, 0.99])  # the third text, of グルメ, is the one that it is surest and wrong about
     result = told(ours, says("majority", 100))
-    assert sentence(result, "グルメ taken") == (
-        "グルメ taken for sport 3 times, for example 「試験の文 その2 二行目」 (t.csv: row 4)"
+    assert sentence(result, "'グルメ' taken") == (
+        "'グルメ' taken for 'sport' 3 times, for example 「試験の文 その2 二行目」 (t.csv: row 4)"
     )
-    assert "sport taken for グルメ 2 times" in " ".join(result.sentences)
+    assert "'sport' taken for 'グルメ' 2 times" in " ".join(result.sentences)
 
 
 def test_a_long_example_is_cut() -> None:
     long = parts(200)
     long.test[0] = long.test[0]._replace(text="長" * 500)
     ours = says("lstm", 1)
-    assert f"「{'長' * 60}…」" in sentence(told(ours, says("majority", 100), of=long), "グルメ taken for sport once")
+    assert f"「{'長' * 60}…」" in sentence(
+        told(ours, says("majority", 100), of=long), "'グルメ' taken for 'sport' once"
+    )
 
 
 def test_no_sentence_is_more_than_a_line() -> None:

@@ -140,10 +140,14 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
         unfinished = folder.resume.is_dir()
         if resume and not unfinished:
             what = "holds a finished model: nothing to resume" if folder.manifest.exists() else "nothing to resume"
+            what = what if path.exists() else f"no such folder: {what}"
             raise ModelError(where, what, "start it without --resume")
         if holds and not (overwrite or resume):
+            if unfinished:
+                hint = "--resume goes on with it, --overwrite begins anew"
+                raise ModelError(where, "holds an interrupted training", hint)
             what = "already holds " + ("a model" if folder.manifest.exists() else repr(holds[0].name))
-            raise ModelError(where, what, "--resume goes on with it" if unfinished else "--overwrite replaces it")
+            raise ModelError(where, what, "--overwrite replaces it")
         files.check_writable(path)
         files.check_writable(real.parent)
 

@@ -127,7 +127,10 @@ def test_two_trainings_do_not_share_a_folder(run: Run, folders: dict[str, str], 
 
 def test_there_must_be_something_to_resume(quick: Run, fx: Path, tmp_path: Path) -> None:
     shutil.copytree(fx, tmp_path / "fx")
-    for out, what in (("fx", "holds a finished model: nothing to resume"), ("new", "nothing to resume")):
+    for out, what in (
+        ("fx", "holds a finished model: nothing to resume"),
+        ("new", "no such folder: nothing to resume"),
+    ):
         ran = quick(*SMALL, "--resume", "--out", out, fails_with=4)
         assert ran.stderr == f"error: {out}: {what}\nhint: start it without --resume\n"
     assert contents(tmp_path / "fx") == contents(fx)

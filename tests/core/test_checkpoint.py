@@ -123,9 +123,9 @@ def test_an_output_that_holds_something_is_refused_before_training(model: Path, 
 def test_an_unfinished_training_can_be_resumed_or_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "model"
     (out / "resume").mkdir(parents=True)
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError, match="model: holds an interrupted training") as caught:
         checkpoint.check_out(out)
-    assert caught.value.hint == "--resume goes on with it"
+    assert caught.value.hint == "--resume goes on with it, --overwrite begins anew"
     checkpoint.check_out(out, resume=True)
     checkpoint.check_out(out, overwrite=True)
     with pytest.raises(ModelError, match="its training was interrupted"):
@@ -133,7 +133,7 @@ def test_an_unfinished_training_can_be_resumed_or_overwritten(tmp_path: Path) ->
 
 
 def test_resuming_where_nothing_was_begun_or_all_is_done_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="nothing to resume"):
+    with pytest.raises(ModelError, match="no such folder: nothing to resume"):
         checkpoint.check_out(tmp_path / "typo", resume=True)
     with pytest.raises(ModelError, match="finished model"):
         checkpoint.check_out(model, resume=True)

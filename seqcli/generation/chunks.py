@@ -105,13 +105,15 @@ def scored(model: LanguageModel, tokens: Ids, rows: int = 1) -> Iterator[NDArray
     count = len(tokens) - 1
     rows = max(1, min(rows, count // _READ))
     length = -(-count // rows)
-    padded = np.zeros(rows * length + 1, np.int64)
-    padded[: count + 1] = tokens
     where = model.embedding.weight.device
-    table = torch.from_numpy(np.stack([padded[r * length : (r + 1) * length + 1] for r in range(rows)])).to(where)
     state: Any = None
     for start in range(0, length, _READ):
-        chunk = table[:, start : start + _READ + 1]  # (rows, steps + 1)
+        steps = min(_READ, length - start)
+        cut = np.zeros((rows, steps + 1), np.int64)  # what stands behind the end of the text is dropped again
+        for row in range(rows):
+            ids = tokens[row * length + start :][: steps + 1]
+            cut[row, : len(ids)] = ids
+        chunk = torch.from_numpy(cut).to(where)
         training = model.training
         model.eval()
         with torch.no_grad(), devices.autocast(where, bf16=False):

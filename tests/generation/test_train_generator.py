@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch  # noqa: TID253 - these tests train
 
-from seqcli.core import checkpoint
+from seqcli.core import checkpoint, device
 from seqcli.core.place import Place
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
 from seqcli.generation import data, ngram, plan, train
@@ -105,6 +106,26 @@ def test_rows_side_by_side_give_the_probabilities_of_one_row_but_for_their_begin
     np.testing.assert_allclose(four[:549], one[:549], rtol=1e-4)  # the first row begins as the text does
     assert not np.allclose(four[550:560], one[550:560], rtol=1e-4)
     assert np.abs(one - four).mean() < 0.01
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, 2), (1, 1400), (8, 4700), (8, 4097), (3, 1537)])
+def test_a_text_is_read_a_chunk_at_a_time_to_the_bit_as_if_it_were_cut_in_rows_at_once(
+    corpus: Corpus, rows: int, size: int
+) -> None:
+    model = LanguageModel(tiny(corpus).config).eval()
+    tokens = np.resize(corpus.train, size)
+    length = -(-(size - 1) // rows)
+    padded = np.zeros(rows * length + 1, np.int64)
+    padded[:size] = tokens
+    table = torch.from_numpy(np.stack([padded[r * length : (r + 1) * length + 1] for r in range(rows)]))
+    wanted, state = [], None
+    for start in range(0, length, 512):
+        chunk = table[:, start : start + 513]
+        with torch.no_grad(), device.autocast(chunk.device, bf16=False):
+            known, state = model(chunk[:, :-1], state)
+            wanted.append(model.log_probabilities(known, chunk[:, 1:]).numpy())
+    whole = np.concatenate(wanted, axis=1).ravel()[: size - 1]
+    assert log_probabilities(model, tokens, rows).tolist() == whole.tolist()
 
 
 # The mixture

@@ -190,7 +190,7 @@ class _Scores:
         assert parts.ngram is not None
         self.corpus, self.plan, self.counts = corpus, plan, parts.ngram
         self.mixture = replace(parts, weights=(0.5,) * parts.ngram.order)
-        self.counted, self.trained = counted, trained  # processor seconds
+        self.counted, self.trained = counted, trained  # seconds of the processor, and of the clock
         self.scored: list[Scored] = []
         self.train_bits: float | None = None
 
@@ -204,9 +204,11 @@ class _Scores:
             if len(tokens) < 2:
                 continue
             found: list[Floats] = []
+            done = 0
             for piece in scored(model, tokens):
                 found.append(piece[0].astype(np.float64))
-                yield Progress(f"measuring {part}", sum(map(len, found)), len(tokens) - 1)
+                done += len(found[-1])
+                yield Progress(f"measuring {part}", done, len(tokens) - 1)
             network = np.concatenate(found)
             others = report.counted(self.corpus, counts, part, self.counted)
             orders = counts.order_matched(tokens[1:])

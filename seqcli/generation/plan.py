@@ -29,7 +29,8 @@ _NOVEL: Final = 300_000  # units of a text that is read _NOVEL_EPOCHS times: ten
 _NOVEL_EPOCHS: Final = 14
 _MOST_EPOCHS: Final = 40
 _MILD: Final = 0.3  # of dropout is used at the beginning
-_ALL_NEW, _WELL_KNOWN = 1, 10  # epochs: in the first nothing is met again; so many need dropout in full
+_ALL_NEW: Final = 1  # epochs in which nothing is met again
+_WELL_KNOWN: Final = 10  # epochs that need dropout in full
 _LOOKED_AT: Final = 5_000_000  # units by which the clusters are chosen
 _MANY: Final = 1_000  # kinds of units; below, one softmax is as fast as clusters of it
 _GRID: Final = 24  # places at which the vocabulary may be cut
@@ -79,6 +80,9 @@ class Plan:
         Arguments:
             progress: the share of the training that is done, 0 to 1.
             epochs: how often the text is read in all of it.
+
+        Returns:
+            0, for a text that is read once, to 1, at the end of a training that reads it ten times or more.
         """
         needed = (epochs - _ALL_NEW) / (_WELL_KNOWN - _ALL_NEW) if self.spared else 1.0
         return min(1.0, max(0.0, needed)) * (_MILD + (1 - _MILD) * progress)

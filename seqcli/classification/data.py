@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from seqcli.core import rows
-from seqcli.core.lines import BadLineError, Lines, nearest
+from seqcli.core.lines import BadLineError, Lines, display_name, nearest
 from seqcli.corpora import folder
 from seqcli.corpora.splits import folded, split
 from seqcli.errors import InputError, UsageError
@@ -24,6 +24,7 @@ FORMATS: Final = (*rows.FORMATS, "fasttext")
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _FASTTEXT = re.compile(r"__label__(\S+)\s*")
+_UNLABELLED = "no __label__ at the beginning"
 _LISTED = 20  # labels that an error names
 
 
@@ -58,13 +59,13 @@ class Examples:
         source: its name.
         examples: in its order.
         dropped: reason to the rows that were left out for it.
-        columns: the columns of a table; empty for lines and folders.
+        others: the columns of a table that hold neither text nor label nor group; empty for lines and folders.
     """
 
     source: str
     examples: list[Example]
     dropped: dict[str, Dropped] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def read(
         UsageError: the format cannot be told, or there is no such encoding.
     """
     collected = _Collected()
-    columns: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     if input_format is None and _is_folder(source):
         _from_folder(Path(source), text_column, encoding, collected)
     elif input_format == "fasttext" or (input_format is None and str(source).endswith((".txt", ".txt.gz"))):
@@ -130,12 +131,15 @@ def read(
         for option, column in wanted.items():
             if column is not None:
                 table.require(column, option)
-        columns = table.columns
+        others = tuple(column for column in table.columns if column not in wanted.values())
         _from_table(table, text_column, label_column, group_column, collected)
     if not collected.examples:
-        reasons = "; ".join(f"{reason} ({those.first})" for reason, those in collected.dropped.items())
-        raise InputError(str(source), f"holds no labelled text: {reasons or 'it is empty'}")
-    return Examples(str(source), collected.examples, collected.dropped, columns)
+        name, dropped = display_name(source), collected.dropped
+        reasons = [f"{reason} ({those.first.removeprefix(f'{name}: ')})" for reason, those in dropped.items()]
+        hint = "give a table with columns text and label, lines of __label__NAME text, or a folder for each label"
+        what = f"holds no labelled text: {'; '.join(reasons) or 'it is empty'}"
+        raise InputError(name, what, hint if _UNLABELLED in dropped else None)
+    return Examples(str(source), collected.examples, collected.dropped, others)
 
 
 def prepare(
@@ -225,9 +229,9 @@ class _Collected:
         self.examples: list[Example] = []
         self.dropped: dict[str, Dropped] = {}
 
-    def drop(self, reason: str, first: str) -> None:
-        known = self.dropped.get(reason)
-        self.dropped[reason] = Dropped(known.rows + 1, known.first) if known else Dropped(1, first)
+    def drop(self, reason: str, first: str, rows: int = 1) -> None:
+        known = self.dropped.get(reason, Dropped(0, first))
+        self.dropped[reason] = known._replace(rows=known.rows + rows)
 
     def add(self, example: Example) -> None:
         if not example.text.strip():
@@ -257,7 +261,7 @@ def _from_lines(lines: Lines, collected: _Collected) -> None:
         if not line.strip():
             continue
         if match is None:
-            collected.drop("no __label__ at the beginning", where)
+            collected.drop(_UNLABELLED, where)
         elif _FASTTEXT.match(line, match.end()):
             collected.drop("more than one label", where)
         else:
@@ -295,14 +299,18 @@ def _check_labels(train: Examples) -> None:
     if len(counts) < 2:
         what = f"only one label: {next(iter(counts))!r} ({len(train.examples):,} examples)"
         raise InputError(train.source, what, "a classifier needs examples of two labels or more")
-    single = [example for example in train.examples if counts[example.label] == 1]
+    single = {example.label: example.where for example in train.examples if counts[example.label] == 1}
     if single:
-        more = f" ({len(single) - 1} more labels too)" if len(single) > 1 else ""
-        what = f"the label {single[0].label!r} has a single example{more}"
-        hint = "add examples of it, or give the row a label that has more"
-        if len(counts) > len(train.examples) // 2:
-            hint = f"is another column the label? --label-column (there are: {', '.join(train.columns)})"
-        raise InputError(single[0].where, what, hint)
+        labels = "label {} has a single example" if len(single) == 1 else "labels {} have a single example each"
+        what = f"the {labels.format(_listed([*map(repr, single)]))}"
+        hint = "add more, or give the row a label that has more"
+        if train.others and len(counts) > len(train.examples) // 2:
+            hint = f"is another column the label? --label-column (there are: {', '.join(train.others)})"
+        raise InputError(next(iter(single.values())), what, hint)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:_LISTED]) + (f" and {len(labels) - _LISTED:,} more" if len(labels) > _LISTED else "")
 
 
 def _held_out(train: Examples, shares: tuple[float, float], seed: int) -> dict[str, list[Example]]:
@@ -332,25 +340,22 @@ def _held_out(train: Examples, shares: tuple[float, float], seed: int) -> dict[s
 def _without(part: list[Example], judged: Sequence[Example], name: str, judge: str, notes: list[str]) -> list[Example]:
     """``part`` without the texts of ``judged``, as ``splits.duplicates`` compares them; says how many."""
     known = {folded(example.text): example for example in reversed(judged)}
-    kept: list[Example] = []
-    removed: list[Example] = []
-    for example in part:
-        (removed if folded(example.text) in known else kept).append(example)
-    if removed:
-        twin = known[folded(removed[0].text)]
-        those = "1 text of the" if len(removed) == 1 else f"{len(removed):,} texts of the"
+    kept = [example for example in part if folded(example.text) not in known]
+    if removed := len(part) - len(kept):
+        first = next(example for example in part if folded(example.text) in known)
+        those = "1 text of the" if removed == 1 else f"{removed:,} texts of the"
         notes.append(
-            f"{those} {name} part also stand{'s'[: len(removed) == 1]} in {judge}: left out of {name} "
-            f"(the first: {removed[0].where} is {twin.where})"
+            f"{those} {name} part also stand{'s'[: removed == 1]} in {judge}: left out of {name} "
+            f"(the first: {first.where} is {known[folded(first.text)].where})"
         )
     return kept
 
 
 def _unknown(example: Example, labels: Sequence[str]) -> InputError:
-    shown = ", ".join(labels[:_LISTED]) + ("" if len(labels) <= _LISTED else f" and {len(labels) - _LISTED} more")
     close = nearest(example.label, labels)
     hint = f"did you mean {close}?" if close else "add examples of it to the training data, or remove the row"
-    return InputError(example.where, f"the label {example.label!r} is not among those of training: {shown}", hint)
+    what = f"the label {example.label!r} is not among those of training: {_listed(labels)}"
+    return InputError(example.where, what, hint)
 
 
 def _about_two_labels(train: Sequence[Example]) -> list[str]:
@@ -373,22 +378,17 @@ def _about_two_labels(train: Sequence[Example]) -> list[str]:
 
 def _about_labels(train: Sequence[Example], valid: Sequence[Example], test: Sequence[Example]) -> list[str]:
     """Labels that a part has no example of."""
-    notes = []
-    labels = {example.label for example in train}
-    for name, part in (("validation", valid), ("test", test)):
-        missing = sorted(labels - {example.label for example in part})
-        if missing:
-            notes.append(f"no example of {', '.join(missing[:_LISTED])} in the {name} part")
-    return notes
+    labels, *others = ({example.label for example in part} for part in (train, valid, test))
+    missing = zip(("validation", "test"), (sorted(labels - other) for other in others), strict=True)
+    return [f"no example of {_listed(rare)} in the {name} part" for name, rare in missing if rare]
 
 
 def _merged(dropped: Sequence[Mapping[str, Dropped]]) -> dict[str, Dropped]:
-    merged: dict[str, Dropped] = {}
+    merged = _Collected()
     for source in dropped:
         for reason, these in source.items():
-            known = merged.get(reason)
-            merged[reason] = Dropped(known.rows + these.rows, known.first) if known else these
-    return merged
+            merged.drop(reason, these.first, these.rows)
+    return merged.dropped
 
 
 def _fingerprint(*parts: Sequence[Example]) -> str:

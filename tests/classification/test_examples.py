@@ -169,8 +169,11 @@ def test_a_missing_column_names_those_there_are_and_the_nearest(tmp_path: Path) 
 
 
 def test_a_source_without_a_single_labelled_text_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no labelled text: no label \(.*row 2\)"):
+    with pytest.raises(InputError, match=r"t\.csv: holds no labelled text: no label \(row 2\)"):
         data.read(saved(tmp_path / "t.csv", "text,label\na,\n"))
+    with pytest.raises(InputError, match=r"no __label__ at the beginning \(row 1\)") as caught:
+        data.read(saved(tmp_path / "t.txt", "前略\n草々\n"))
+    assert "lines of __label__NAME text" in str(caught.value.hint)
     with pytest.raises(InputError, match="no labelled text: it is empty"):
         data.read(saved(tmp_path / "t.txt", ""))
 
@@ -272,14 +275,25 @@ def test_one_label_is_too_few() -> None:
 def test_a_label_with_one_example_is_named_with_its_place() -> None:
     with pytest.raises(InputError, match="made: c 0: the label 'c' has a single example") as caught:
         data.partition(made({"a": 10, "b": 10, "c": 1}))
-    assert "add examples" in str(caught.value.hint)
+    assert "add more" in str(caught.value.hint)
+
+
+def test_all_labels_with_one_example_are_named_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        data.partition(made({"a": 10, "b": 10, "c": 1, "d": 1}))
+    assert str(caught.value) == "made: c 0: the labels 'c', 'd' have a single example each"
+    with pytest.raises(InputError, match="'l19' and 5 more have a single example each"):
+        data.partition(made({"a": 10} | {f"l{number}": 1 for number in range(25)}))
 
 
 def test_a_column_that_is_no_label_is_recognised(tmp_path: Path) -> None:
     source = saved(tmp_path / "t.csv", "text,label,kind\n" + "".join(f"文{n},{n},x\n" for n in range(9)))
-    with pytest.raises(InputError, match="8 more labels") as caught:
+    with pytest.raises(InputError, match="the labels '0', '1', ") as caught:
         data.prepare(source)
-    assert caught.value.hint == "is another column the label? --label-column (there are: text, label, kind)"
+    assert caught.value.hint == "is another column the label? --label-column (there are: kind)"
+    with pytest.raises(InputError) as caught:
+        data.prepare(saved(tmp_path / "u.csv", "text,label\n" + "".join(f"文{n},{n}\n" for n in range(9))))
+    assert "add more" in str(caught.value.hint)
 
 
 def test_a_label_that_training_never_saw_is_named_with_its_place_and_the_nearest() -> None:

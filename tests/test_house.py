@@ -41,7 +41,11 @@ SHRUNK = {
     "train-classifier": "--members 1 --epochs 1 --hidden 4 --threads 1 --overwrite",
     "train-generator": "--epochs 1 --hidden 4 --batch-size 4 --bptt 16 --threads 1 --overwrite",
 }
-EXAMPLES = {c.name: (c.epilog or "").removeprefix("Example: ") for c in load().registered_commands}
+EXAMPLES = [
+    (str(c.name), line.removeprefix("Example: "))
+    for c in load().registered_commands
+    for line in (c.epilog or "").split("\n\n")
+]
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +126,19 @@ def test_every_command_is_in_its_own_words() -> None:
 @pytest.mark.parametrize("name", commands())
 def test_the_help_of_a_command_shows_its_example(name: str) -> None:
     shown = " ".join(CliRunner().invoke(load(), [name, "--help"]).stdout.split())
-    assert EXAMPLES[name].startswith(f"seqcli {name}")
-    assert f"Example: {EXAMPLES[name]}" in shown
+    examples = [example for other, example in EXAMPLES if other == name]
+    assert examples
+    assert all(f"seqcli {name}" in example and f"Example: {example}" in shown for example in examples)
     assert "[[" not in shown  # Typer puts brackets around what may be left out; a metavar with its own has two
 
 
-@pytest.mark.parametrize("name", commands())
-def test_the_example_of_a_command_runs(run: Run, prepared: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_the_example_of_a_command_runs(run: Run, prepared: Path, tmp_path: Path, name: str, example: str) -> None:
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
-    words = shlex.split(EXAMPLES[name])[1:]
-    ran = run(*words, *SHRUNK.get(name, "").split(), SEQCLI_NOW=NOW)
+    said, _, typed = example.rpartition(" | ")
+    typed, _, file = typed.partition(" > ")[0].partition(" < ")
+    given = (tmp_path / file).read_bytes() if file else said.removeprefix("echo ").encode()
+    ran = run(*shlex.split(typed)[1:], *SHRUNK.get(name, "").split(), SEQCLI_NOW=NOW, stdin=given)
     assert ran.rows
 
 

@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -155,9 +155,12 @@ def frame(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Recurrent models as a command: every model stands beside the baselines that could shame it.
+    """Forecast with intervals, classify Japanese text, generate text, make word vectors: recurrent models as a command.
 
-    Records go to stdout, talk to stderr. Start with: seqcli train-forecast --quick --out fx
+    Every model stands beside the baselines that could shame it. Records go to stdout, talk to stderr.
+
+    Start with: seqcli train-forecast --quick --out fx, seqcli train-classifier sample_data/posts.csv --out topics,
+    seqcli train-generator sample_data/letters.txt --out writer, or seqcli similar 猫
     """
     if not os.path.lexists(SETTINGS):
         return
@@ -197,10 +200,18 @@ def _settable(parameters: list[inspect.Parameter]) -> list[Any]:
     return found
 
 
-def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    name: str, *, group: str, example: str, more: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Registers ``function(out: Output, …)`` as a command and gives it the options that every command has.
 
     A parameter whose type is a dataclass of ``options`` (``Table``, ``Training``) stands for all of its fields.
+
+    Arguments:
+        name: of the command.
+        group: of commands, under which the help lists it.
+        example: the command line that the help shows.
+        more: what else it shows.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
@@ -229,7 +240,8 @@ def command(name: str, *, group: str, example: str) -> Callable[[Callable[..., N
         keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
         run.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, cls=Command, rich_help_panel=group, epilog=f"Example: {example}")(run)
+        shown = "\n\n".join(f"Example: {one}" for one in (example, *more))
+        app.command(name, cls=Command, rich_help_panel=group, epilog=shown)(run)
         return function
 
     return register

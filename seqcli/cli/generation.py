@@ -28,8 +28,8 @@ Corpus = Annotated[
 @command("train-generator", group=GROUP, example="seqcli train-generator sample_data/letters.txt --out writer")
 def train_generator(
     out: Output,
-    training: options.Training,
     corpus: Corpus,
+    *,
     unit: Annotated[
         Literal["char", "word", "subword"],
         typer.Option("--unit", help="What is predicted one at a time: characters, words, or pieces of words."),
@@ -42,6 +42,7 @@ def train_generator(
         list[str] | None,
         typer.Option("--test", metavar="FILE", help="Text to judge with, once.", show_default="5 % of the corpus"),
     ] = None,
+    training: options.Training,
     bptt: Annotated[
         int | None,
         typer.Option("--bptt", min=1, help="Steps that gradients go back.", show_default="chosen for the task"),
@@ -107,7 +108,16 @@ def train_generator(
     out.result(out.follow(train.train(text, place, plan)), str(training.out))
 
 
-@command("generate", group=GROUP, example="seqcli generate writer --prompt 兄さん --length 100 --seed 1")
+@command(
+    "generate",
+    group=GROUP,
+    example="seqcli generate writer --prompt 兄さん --length 100 --seed 1",
+    more=(
+        "echo 兄さんへ | seqcli generate writer --prompt -",
+        "seqcli generate writer --fill 私は＿をよく食べる",
+        "seqcli generate writer -n 20 > texts.jsonl",
+    ),
+)
 def generate(
     out: Output,
     model: options.Model,

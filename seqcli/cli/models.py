@@ -65,7 +65,12 @@ def info(out: Output, model: options.Model) -> None:
     out.result(describe.describe(model, ROOMS), str(model))
 
 
-@command("evaluate", group=GROUP, example="seqcli evaluate topics sample_data/posts.csv")
+@command(
+    "evaluate",
+    group=GROUP,
+    example="seqcli evaluate topics sample_data/posts.csv",
+    more=("seqcli evaluate writer - --per-line < sample_data/letters.txt",),
+)
 def evaluate(
     out: Output,
     model: options.Model,

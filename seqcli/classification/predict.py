@@ -182,7 +182,6 @@ def load(path: Path) -> Model:
         return shapes(config, len(words), len(characters), len(labels))
 
     manifest, values, tensors = checkpoint.load(path, KIND, expected)
-    checkpoint.check_documents(path, manifest)
     config = ClassifierConfig.from_json(values, str(path))
     features = vectors.features(config, words, characters, path, manifest.digests)
     return Model(manifest, config, tuple(labels), features, tensors, _linear(path, manifest, len(labels)))

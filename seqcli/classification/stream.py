@@ -157,7 +157,8 @@ def to_file(
         Interrupted: Ctrl-C or SIGTERM; what was done is kept.
     """
     if path.suffix != ".jsonl":
-        raise UsageError(f"--output {path}", "records are written as JSON lines", "end it in .jsonl")
+        hint = "end it in .jsonl; a CSV is printed: --format csv > out.csv"
+        raise UsageError(f"--output {path}", "records are written as JSON lines", hint)
     _check(model, request)
     tally.columns, items = beside(source, _ours(model, request))
     whole = None if job is None else {**job, "model": model.id, "request": repr(replace(request, plot=None))}

@@ -147,16 +147,7 @@ def classify(
         int, typer.Option("--batch-size", min=1, help="Rows answered together; 1 answers a live pipe line by line.")
     ] = 512,
     workers: options.Workers = 1,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            metavar="FILE",
-            help="Write JSON lines here; a run that was stopped goes on.",
-            show_default=False,
-            rich_help_panel="Output",
-        ),
-    ] = None,
+    output: options.OutputFile = None,
     text_column: options.TextColumn = "text",
     input_format: options.TextFormat = None,
     encoding: options.Encoding = "auto",
@@ -175,7 +166,7 @@ def classify(
     reading: dict[str, Any] = {
         "input_format": input_format, "column": text_column, "encoding": encoding, "on_error": on_error
     }  # fmt: skip
-    source = items(texts or [], file, **reading)
+    source = items(texts or [], file, **reading, warn=out.warn)
     out.tell((), (*files_among(texts or ()), *handle.open().warnings()))
     if output is not None:
         job = stream.job(texts or [], file, reading)

@@ -86,7 +86,7 @@ def embed(
         "encoding": encoding,
         "on_error": on_error,
     }
-    source, tally = items(texts or [], file, **reading), room.Tally()
+    source, tally = items(texts or [], file, **reading, warn=out.warn), room.Tally()
     if output is not None:
         work = room.to_file(
             request, source, output, room.identity(request, texts or [], file, **reading), tally, workers=workers

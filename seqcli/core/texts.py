@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class Item(NamedTuple):
 
 def items(
     texts: Sequence[str], file: str | None, *, input_format: str | None = None, column: str = "text",
-    encoding: str = "auto", on_error: OnError = "mark",
+    encoding: str = "auto", on_error: OnError = "mark", warn: Callable[[str], None] | None = None,
 ) -> Iterator[Item]:  # fmt: skip
     """The rows of the input: the arguments themselves, a file of lines, or a table with a column of text.
 
@@ -52,6 +52,7 @@ def items(
         column: the text of a table.
         encoding: of the file.
         on_error: a bad row is yielded with its error, unless this is ``fail``; a line keeps what of it can be read.
+        warn: is told if standard input is read line by line and begins like a table.
     """
     if (file is None) == (not texts):
         what = "no text" if file is None else "both arguments and --file"
@@ -60,6 +61,8 @@ def items(
         alone(texts)
         return iter([Item(_repaired(text)) for text in texts])
     sources = matching(file or "-")
+    if warn is not None and sources == ["-"] and input_format is None:
+        return _warned(_rows("-", None, column, encoding, on_error), column, warn)
     return itertools.chain.from_iterable(_rows(one, input_format, column, encoding, on_error) for one in sources)
 
 
@@ -85,6 +88,18 @@ def _rows(source: str, input_format: str | None, column: str, encoding: str, on_
     if input_format is None and suffix not in (*FORMATS, "ndjson"):
         return _lines(_Lines(source, encoding), on_error)
     return _table(source, input_format, column, encoding, on_error)
+
+
+def _warned(lines: Iterator[Item], column: str, warn: Callable[[str], None]) -> Iterator[Item]:
+    """The lines as they are, after a word about a first one that is the header of a table with that column."""
+    for item in itertools.islice(lines, 1):
+        for kind, delimiter in (("csv", ","), ("tsv", "\t")):
+            names = [name.strip().strip('"') for name in item.text.split(delimiter)]
+            if len(names) > 1 and column in names:
+                what = f"the first line, {item.text.strip()!r}, is the header of a table, and is taken as a text"
+                warn(f"stdin: {what}; --input-format {kind} reads the table")
+        yield item
+    yield from lines
 
 
 def _lines(lines: _Lines, on_error: OnError) -> Iterator[Item]:

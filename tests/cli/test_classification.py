@@ -187,6 +187,14 @@ def test_a_job_whose_every_row_failed_has_failed(
     assert kept.count("no text") == 2 * ("skip" not in more)
 
 
+def test_a_table_in_a_pipe_without_its_format_is_warned_of(quick: Run, topics: Path) -> None:
+    ran = quick("classify", topics, "-", stdin="text,label\n焼肉,グルメ\n")
+    assert [row["text"] for row in ran.rows] == ["text,label", "焼肉,グルメ"]
+    assert ran.stderr.count("warning: stdin: the first line, 'text,label', is the header of a table") == 1
+    table = quick("classify", topics, "-", "--input-format", "csv", stdin="text,label\n焼肉,グルメ\n")
+    assert [row["text"] for row in table.rows] == ["焼肉"] and "warning" not in table.stderr
+
+
 def test_a_missing_column_names_those_there_are(quick: Run, topics: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("body,id\nx,1\n", encoding="utf-8")
     said = quick("classify", topics, "--file", "t.csv", fails_with=3).stderr
@@ -251,7 +259,8 @@ def test_a_file_that_was_stopped_is_finished_by_the_same_command(
     assert "going on after 12 rows" in again and "30 rows in cut.jsonl" in again
     quick(*words, "whole.jsonl")
     assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    assert "JSON lines" in quick(*words, "x.csv", fails_with=2).stderr
+    refused = quick(*words, "x.csv", fails_with=2).stderr
+    assert "records are written as JSON lines" in refused and "--format csv > out.csv" in refused
 
 
 def test_a_line_needs_no_heavy_package(topics: Path, folders: dict[str, str]) -> None:

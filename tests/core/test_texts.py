@@ -40,6 +40,24 @@ def test_standard_input_ends_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> N
     assert [text.text for text in Texts(["-"])] == ["猫", "犬"]
 
 
+@pytest.mark.parametrize(
+    ("first", "hint"),
+    [
+        ("text,label", "--input-format csv"),
+        ('id, "text"', "--input-format csv"),
+        ("id\ttext", "--input-format tsv"),
+        ("text", ""),
+        ("body,label", ""),
+        ("some text, label", ""),
+    ],
+)
+def test_a_pipe_that_begins_like_a_table_is_told_once(monkeypatch: pytest.MonkeyPatch, first: str, hint: str) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{first}\n猫,a\n{first}\n".encode())))
+    assert [item.text for item in items(["-"], None, warn=told.append)] == [first, "猫,a", first]
+    assert [hint in said for said in told] == [True] * bool(hint)
+
+
 def test_a_bad_line_of_plain_text_keeps_what_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes("猫です\n".encode() * 20 + b"\xe7\x8c\xab\xff\n" + "終".encode())

@@ -177,6 +177,6 @@ def _sentences(record: Record, gold: Ints, labels: Sequence[str], examples: Exam
     counts = np.bincount(gold, minlength=len(labels))
     most = int(counts.argmax())
     yield f"Whoever always says {labels[most]!r} has an accuracy of {counts[most] / len(gold):.4f}."
-    yield f"A stated probability is off by {record['calibration_error']:.4f} on average."
+    yield f"Expected calibration error: {record['calibration_error']:.4f}."
     for reason, those in examples.dropped.items():
         yield f"{those.rows:,} row{'s'[: those.rows > 1]} left out: {reason} (the first: {those.first})."

@@ -123,12 +123,12 @@ def report(
     records = [record(answers, gold, len(ids)) for answers in (ours, *parts, *others)]
     better, said = verdict(gold, ours, others, len(ids))
     sentences = [
+        said,
         *_parts(partition),
         *_tokenized(partition.train, words),
         *_per_class(gold, ours, partition.labels),
         *_confusions(gold, ours, partition),
         *_calibration(records[0]),
-        said,
     ]
     return Result(
         records=tuple(records),
@@ -267,7 +267,10 @@ def _confusions(gold: Ints, ours: Answers, partition: Partition) -> Iterator[str
 
 def _calibration(ours: Record) -> Iterator[str]:
     if ours["calibration_error"] is not None:
-        yield f"A stated probability of {ours['model']} is off by {ours['calibration_error']:.4f} on average."
+        yield (
+            f"Expected calibration error of {ours['model']}: {ours['calibration_error']:.4f}, the mean gap between how "
+            "sure it says it is and how often it is right."
+        )
 
 
 def _warnings(partition: Partition) -> Iterator[str]:

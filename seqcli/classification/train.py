@@ -114,12 +114,14 @@ def _next(out: Path) -> str:
 def _learnt(material: Material) -> str:
     """What the model that was measured has learnt from."""
     if not material.plan.refit:
-        return "Networks, linear models and baselines learnt from the training texts alone."
+        return "The saved model and the baselines learnt from the training texts alone."
     folds = 1 + int(material.folds.max())
-    networks = f"each network from {folds - 1} of their {folds} folds" if folds > 1 else "the networks not"
+    networks = (
+        f"each network from {folds - 1} of their {folds} folds" if folds > 1 else "the networks from none of them"
+    )
     return (
-        "What the validation texts chose stands; the linear models and the baselines learnt from them too in the end, "
-        f"{networks}. What is measured here is the model that is saved."
+        "The saved model learnt from the training texts and, after the choices, from the validation texts: "
+        f"{networks}, linear models and baselines from all. No test text was among them."
     )
 
 

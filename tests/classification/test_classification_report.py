@@ -51,7 +51,7 @@ def test_a_part_of_the_model_is_told_beside_it_and_not_judged() -> None:
     result = report.report(parts(), says("lstm", 30), [says("majority", 100), best], str.split, parts=[alone])
     assert [record["model"] for record in result.records] == ["lstm", "lstm-alone", "majority", "tfidf-svc"]
     assert result.records[1]["macro_f1"] > result.records[0]["macro_f1"]
-    assert "the best baseline, tfidf-svc" in result.sentences[-1]
+    assert "the best baseline, tfidf-svc" in result.sentences[0]
 
 
 def test_every_record_has_the_keys_of_the_interface() -> None:
@@ -82,13 +82,13 @@ def test_every_record_has_the_keys_of_the_interface() -> None:
     ],
 )
 def test_the_verdict_says_what_the_paired_bootstrap_says(ours: int, best: int, words: str, chance: bool) -> None:
-    verdict = told(says("lstm", ours), says("tfidf-logistic", 80), says("tfidf-svc", best)).sentences[-1]
+    verdict = told(says("lstm", ours), says("tfidf-logistic", 80), says("tfidf-svc", best)).sentences[0]
     assert verdict.startswith(words + ": macro-F1")
     assert ("may be chance" in verdict) == chance
 
 
 def test_the_verdict_shows_both_scores_and_the_interval_of_their_difference() -> None:
-    verdict = told(says("lstm", 10), says("tfidf-svc", 50)).sentences[-1]
+    verdict = told(says("lstm", 10), says("tfidf-svc", 50)).sentences[0]
     assert "macro-F1 0.9500 against 0.7500, a difference of +0.2000 (95 %: +0.1" in verdict
 
 
@@ -106,6 +106,13 @@ def test_the_texts_and_labels_of_every_part_are_counted() -> None:
     result = told(says("lstm", 10), says("majority", 100))
     assert sentence(result, "Texts") == "Texts: 9 training, 4 validation, 200 test."
     assert sentence(result, "Labels") == "Labels in them: グルメ: 6/3/100, sport: 3/1/100."
+
+
+def test_the_verdict_comes_first_and_the_calibration_error_is_called_so() -> None:
+    result = told(says("lstm", 10), says("majority", 100))
+    assert result.sentences[0].startswith("lstm is better than the best baseline, majority")
+    error = result.records[0]["calibration_error"]
+    assert sentence(result, "Expected").startswith(f"Expected calibration error of lstm: {error:.4f}, the mean gap")
 
 
 def test_five_texts_are_shown_as_tokens_and_every_label_first() -> None:

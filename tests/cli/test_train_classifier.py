@@ -32,7 +32,7 @@ def test_a_training_takes_its_place_and_draws_its_curve(quick: Run, tmp_path: Pa
     assert ran.rows[0]["model"] == "lstm"
     assert (tmp_path / "curve.svg").read_bytes().startswith(b"<?xml")
     assert not (tmp_path / "m" / "linear.json").exists()
-    assert "learnt from them too in the end, the networks not" in ran.stderr + ran.stdout
+    assert "from the validation texts: the networks from none of them, linear models" in ran.stderr + ran.stdout
     assert "already holds a model" in quick(*train, fails_with=4).stderr
     assert "no picture" in quick(*train, "--overwrite", "--plot", "curve", fails_with=2).stderr
     assert quick(*train, "--overwrite", "-q").stderr.count("\n") == ran.stderr.count("warning: ")
@@ -120,5 +120,5 @@ def test_the_validation_part_can_be_left_out_of_what_is_learnt(quick: Run, tmp_p
     posts(tmp_path / "t.csv", 80)
     train = ("train-classifier", "t.csv", *SMALL, "--members", 2, "--overwrite", "--out", "m")
     ran = quick(*train)
-    assert "learnt from them too in the end, each network from 1 of their 2 folds" in ran.stderr
+    assert "from the validation texts: each network from 1 of their 2 folds" in ran.stderr
     assert "learnt from the training texts alone" in quick(*train, "--no-refit").stderr

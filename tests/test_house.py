@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SAMPLES, Run, environment
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from seqcli.__main__ import commands, load
@@ -130,6 +131,19 @@ def test_the_help_of_a_command_shows_its_example(name: str) -> None:
     assert examples
     assert all(f"seqcli {name}" in example and f"Example: {example}" in shown for example in examples)
     assert "[[" not in shown  # Typer puts brackets around what may be left out; a metavar with its own has two
+
+
+@pytest.mark.parametrize("name", commands())
+def test_on_80_columns_the_help_shows_every_option_in_full(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from typer import main, rich_utils
+
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 80)
+    shown = CliRunner().invoke(load(), [name, "--help"]).stdout
+    command = main.get_command(load()).commands[name]  # type: ignore[attr-defined]  # a group, in Typer's words
+    options = {word for one in command.params for word in [*one.opts, *one.secondary_opts] if word.startswith("-")}
+    assert len(options) > 5
+    assert not options - set(shown.split())
+    assert max(map(cell_len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)

@@ -22,6 +22,7 @@ from seqcli.cli import options
 from seqcli.cli.coercion import Command, read_plainly
 from seqcli.cli.log import Log
 from seqcli.cli.output import Output
+from seqcli.cli.panels import lay_out
 from seqcli.cli.usage import in_our_words, no_such_command
 from seqcli.core.folders import SETTINGS
 from seqcli.errors import ExitCode, MachineError, SeqcliError
@@ -44,6 +45,11 @@ class Group(TyperGroup):
         with _explained(), in_our_words(ctx):
             read_plainly(self, ctx)
             return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """What Typer calls for ``--help``."""
+        lay_out()
+        super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """What Typer calls to find the command that the first word names."""
@@ -133,8 +139,16 @@ def _debug() -> bool:
     return _talking[0].debug or "--debug" in sys.argv or os.environ.get("SEQCLI_DEBUG", "0") not in ("", "0")
 
 
+_FIRST = (
+    "seqcli train-forecast --quick --out fx",
+    "seqcli train-classifier sample_data/posts.csv --out topics",
+    "seqcli train-generator sample_data/letters.txt --out writer",
+    "seqcli similar 猫",
+)
+
 app = typer.Typer(
     cls=Group,
+    epilog="\n\n".join(f"Start with: {one}" for one in _FIRST),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -158,9 +172,6 @@ def frame(
     """Forecast with intervals, classify Japanese text, generate text, make word vectors: recurrent models as a command.
 
     Every model stands beside the baselines that could shame it. Records go to stdout, talk to stderr.
-
-    Start with: seqcli train-forecast --quick --out fx, seqcli train-classifier sample_data/posts.csv --out topics,
-    seqcli train-generator sample_data/letters.txt --out writer, or seqcli similar 猫
     """
     if not os.path.lexists(SETTINGS):
         return

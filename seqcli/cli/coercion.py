@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from typer.core import TyperCommand
 
+from seqcli.cli.panels import lay_out
 from seqcli.cli.usage import bad_value, in_our_words
 
 _UNSURE = object()
@@ -24,6 +25,11 @@ class Command(TyperCommand):
         with in_our_words(ctx):
             read_plainly(self, ctx)
             return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """What Typer calls for ``--help``."""
+        lay_out()
+        super().format_help(ctx, formatter)
 
 
 def read_plainly(command: Any, ctx: Any) -> None:

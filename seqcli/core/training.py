@@ -38,8 +38,7 @@ __all__ = ["Epoch", "FitSettings", "Signals", "TrainingState", "fit", "learning_
 Batch = TypeVar("Batch")
 
 _TIME_MARGIN = 0.92  # of the time limit is planned; the machine may be busier later than while it was measured
-_LATEST = 0.96  # of it, the end is planned for anew where that comes true
-_SURE = 0.1  # of it, until which a slow machine may only have been slow for a moment
+_SURE = 0.5  # of the time limit, until which a slow machine may only have been slow for a moment
 _MEASURE_SECONDS = 3.0  # or a thirtieth of the time limit, if that is less
 
 
@@ -233,7 +232,7 @@ class _Loop:
             return
         limit, spent = 60 * minutes, self._lap()
         pace = state.step / max(spent - state.measured, 1e-9)  # steps a second until now
-        possible = int(state.step + pace * (_LATEST * limit - spent))
+        possible = int(state.step + pace * (limit - spent))
         if spent > _SURE * limit and possible < state.planned_steps:
             state.planned_steps = max(state.step, possible)
 

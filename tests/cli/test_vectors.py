@@ -96,7 +96,7 @@ def test_embed_is_a_filter_of_tables(run: Run) -> None:
     options = ("--unit", "text", "--input-format", "jsonl", "--text-column", "body")
     ran = run("embed", "-", *options, stdin=given)
     assert [list(row) for row in ran.rows] == [
-        ["id", "body", "vector"], ["id", "vector", "error"], ["id", "body", "vector", "error"]
+        ["id", "body", "vector"], ["id", "body", "vector", "error"], ["id", "body", "vector", "error"]
     ]  # fmt: skip
     assert ran.rows[1]["vector"] is None and "no text: the row has no such column" in ran.rows[1]["error"]
     assert ran.rows[2]["vector"] is None and "not text" in ran.rows[2]["error"]

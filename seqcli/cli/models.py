@@ -128,7 +128,9 @@ def evaluate(
     if per_line and manifest.kind == "generator":  # a filter: a record a line, as they come
         from seqcli.generation.evaluate import lines
 
-        out.emit(lines(model, data, request, even=out.format == "csv"))
+        columns, records = lines(model, data, request, even=out.format == "csv", warn=out.warn)
+        out.emit(records)
+        out.tell(tuple(columns.sentences()), tuple(columns.warnings()))
         return
     out.result(out.follow(room()(model, data, request)), str(model))
 

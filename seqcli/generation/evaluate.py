@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +21,7 @@ from typing import IO
 import numpy as np
 
 from seqcli.core import bulk, checkpoint, files
+from seqcli.core.columns import Columns, beside
 from seqcli.core.evaluation import Request
 from seqcli.core.seen import Seen
 from seqcli.core.texts import Item, batches, items
@@ -95,7 +96,14 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     return Result(tuple(records), table, tuple(_sentences(records, sums)), warnings)
 
 
-def lines(path: Path, source: str, request: Request, *, even: bool = False) -> Iterator[Record]:
+def lines(
+    path: Path,
+    source: str,
+    request: Request,
+    *,
+    even: bool = False,
+    warn: Callable[[str], None] | None = None,
+) -> tuple[Columns, Iterator[Record]]:
     """Measures each line of a text, or each row of a table, by itself: a filter that keeps the input's columns.
 
     Arguments:
@@ -103,11 +111,12 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         source: a file of lines, a table, or ``-``.
         request: how it is read, which ``part`` of the model is asked, and by how many ``workers``.
         even: every record has ``error``, as the lines of a CSV must be alike; otherwise only those with one.
+        warn: is told if standard input is read line by line and begins like a table.
 
     Returns:
-        Records of ``text``, or the columns of the table, with ``bits_per_char`` (None for a line without a unit),
-        ``log_probability`` (natural, of the line without its end), and ``error`` where a row cannot be used. Where
-        the table has a column of that name, ours is ``bits_per_char_1``.
+        What our columns are called, and the records: ``text``, or the columns of the table, with ``bits_per_char`` and
+        ``bpc_open`` (None for a line without a unit), ``log_probability`` (natural, of the line without its end), and
+        ``error`` where a row cannot be used.
 
     Raises:
         UsageError: it asks for what is not measured by line, or the model has no such part.
@@ -126,12 +135,22 @@ def lines(path: Path, source: str, request: Request, *, even: bool = False) -> I
         input_format=request.input_format,
         column=request.text_column,
         encoding=request.encoding,
+        warn=warn,
     )
-    ours, theirs = itertools.tee(batches(found))
-    with contextlib.closing(bulk.run(reader.measure, ours, workers=request.workers, chunk=1)) as work:
+    columns, rows = beside(found, (*_figures(0, 0, 0.0), "error"))
+    return columns, _measured(reader, rows, columns, workers=request.workers, even=even)
+
+
+def _measured(reader: _Reader, rows: Iterable[Item], columns: Columns, *, workers: int, even: bool) -> Iterator[Record]:
+    """What the user gave, row by row, and what is measured of it."""
+    ours, theirs = itertools.tee(batches(rows))
+    with contextlib.closing(bulk.run(reader.measure, ours, workers=workers, chunk=1)) as work:
         for some, measured in zip(theirs, work, strict=True):
             for item, figures in zip(some, measured, strict=True):
-                yield _row(item, figures, even=even)
+                record = columns.row(item) | {columns[name]: value for name, value in figures.items()}
+                if item.error is not None or even:
+                    record[columns["error"]] = item.error and str(item.error)
+                yield record
 
 
 @dataclass(frozen=True)
@@ -186,19 +205,6 @@ def _opened(reader: _Reader) -> tuple[Units, Mixture]:
     if model.manifest.id != reader.id:
         raise ModelError(str(reader.path), "was replaced while it was in use", "run the command again")
     return model.units, model.mixture.only(reader.part)
-
-
-def _row(item: Item, figures: Mapping[str, object], *, even: bool) -> dict[str, object]:
-    """What the user gave, and what is measured of it."""
-    columns = {"text": item.text} if item.columns is None else item.columns
-    measured = dict(figures)
-    if item.error is not None or even:
-        measured["error"] = item.error and str(item.error)
-    record: dict[str, object] = dict(columns)
-    for name, value in measured.items():
-        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(1)))
-        record[next(one for one in names if one not in columns)] = value
-    return record
 
 
 def _of_lines(mixture: Mixture, encoded: list[Ids]) -> list[float]:

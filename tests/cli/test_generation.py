@@ -240,6 +240,20 @@ def test_a_measured_table_keeps_its_columns(quick: Run, writer: Path, tmp_path: 
     assert "row 4" in rows[2]["error"]
 
 
+def test_what_is_measured_stands_under_one_name_though_the_rows_have_other_keys(
+    quick: Run, writer: Path, tmp_path: Path
+) -> None:
+    given = '{"text": "私は肉を"}\n{"text": "私は", "bpc_open": "theirs", "more": 1}\n'
+    (tmp_path / "uneven.jsonl").write_text(given, encoding="utf-8")
+    ran = quick("evaluate", "writer", "uneven.jsonl", "--per-line", "--format", "csv")
+    assert [set(row) for row in ran.rows] == 2 * [{"text", "bits_per_char", "bpc_open", "log_probability", "error"}]
+    assert all(float(row["bpc_open"]) > 0 for row in ran.rows)
+    assert "the first row has no column 'bpc_open', so it is ours" in ran.stderr
+    assert "2 values are not in the CSV" in ran.stderr
+    whole = quick("evaluate", "writer", "uneven.jsonl", "--per-line").rows[1]
+    assert (whole["bpc_open_1"], whole["more"]) == ("theirs", 1) and whole["bpc_open"] > 0
+
+
 def test_lines_are_the_same_from_several_processes(run: Run, writer: Path) -> None:
     words = ("evaluate", "writer", "train.txt", "--per-line")
     assert run(*words, "--workers", 2).rows == run(*words).rows

@@ -179,7 +179,7 @@ def test_each_line_is_measured_as_a_text_of_its_own(
     source = tmp_path / "lines.txt"
     source.write_text("\n".join(given) + "\n", encoding="utf-8")
     for part in ("mixture", "network", "kneser-ney"):
-        rows = list(room.lines(models[kind], str(source), Request(part=part)))
+        rows = list(room.lines(models[kind], str(source), Request(part=part))[1])
         assert [row["text"] for row in rows] == given
         for row in rows:
             if not row["text"]:
@@ -194,14 +194,14 @@ def test_each_line_is_measured_as_a_text_of_its_own(
 def test_a_line_that_the_model_cannot_read_is_dear_by_open_bits(models: dict[str, Path], tmp_path: Path) -> None:
     source = tmp_path / "lines.txt"
     source.write_text("🍜🍜🍜🍜\n", encoding="utf-8")
-    row = next(iter(room.lines(models["char"], str(source), Request())))
+    row = next(room.lines(models["char"], str(source), Request())[1])
     assert row["bpc_open"] == pytest.approx(float(str(row["bits_per_char"])) + 16)
 
 
 def test_a_table_keeps_its_columns_and_bad_rows_are_marked(models: dict[str, Path], tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text('id,body,bits_per_char\n1,猫は魚,x\n2,"a,b\n3,私,y\n', encoding="utf-8")
-    rows = list(room.lines(models["char"], str(table), Request(text_column="body"), even=True))
+    rows = list(room.lines(models["char"], str(table), Request(text_column="body"), even=True)[1])
     assert list(rows[0]) == ["id", "body", "bits_per_char", "bits_per_char_1", "bpc_open", "log_probability", "error"]
     assert rows[0]["bits_per_char"] == "x"
     assert isinstance(rows[0]["bits_per_char_1"], float)
@@ -213,7 +213,7 @@ def test_a_table_keeps_its_columns_and_bad_rows_are_marked(models: dict[str, Pat
 def test_lines_come_as_they_are_asked_for(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     endless = (Item("猫は魚") for _ in itertools.count())
     monkeypatch.setattr(room, "items", lambda *_, **__: endless)
-    rows = room.lines(models["char"], "-", Request())
+    _, rows = room.lines(models["char"], "-", Request())
     assert len({next(rows)["log_probability"] for _ in range(1200)}) == 1
 
 
@@ -231,7 +231,7 @@ def test_spaces_that_are_no_unit_cost_nothing(models: dict[str, Path], tmp_path:
     with pytest.raises(InputError, match="holds no text"):
         measured(models["english"], tmp_path, "   ")
     (tmp_path / "text.txt").write_text("   \nthe cat\n", encoding="utf-8")
-    blank, other = room.lines(models["english"], str(tmp_path / "text.txt"), Request())
+    blank, other = room.lines(models["english"], str(tmp_path / "text.txt"), Request())[1]
     assert blank["bits_per_char"] is None
     assert other["bits_per_char"] > 0
 
@@ -260,7 +260,7 @@ def test_the_notation_of_aozora_is_cleaned_unless_it_shall_stay(models: dict[str
         found = measured(models["char"], tmp_path, text, cleaning=cleaning)
         assert found["mixture"]["characters"] == len(read)
     with pytest.raises(UsageError, match="--per-line reads lines as they stand"):
-        next(room.lines(models["char"], "-", Request(cleaning="on")))
+        room.lines(models["char"], "-", Request(cleaning="on"))
 
 
 @pytest.mark.parametrize("source", ["texts/a.txt", "texts", "texts/*.txt"])
@@ -299,14 +299,14 @@ def test_what_only_a_classifier_has_is_refused(models: dict[str, Path], tmp_path
     with pytest.raises(UsageError, match=said):
         measured(models["char"], tmp_path, TEXT, **asked)
     with pytest.raises(UsageError, match=said):
-        next(room.lines(models["char"], "-", Request(**asked)))
+        room.lines(models["char"], "-", Request(**asked))
 
 
 def test_what_would_be_ignored_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--part: 'network' answers by line or by token"):
         measured(models["char"], tmp_path, TEXT, part="network")
     with pytest.raises(UsageError, match=r"--per-token: .* without --per-line"):
-        next(room.lines(models["char"], "-", Request(per_token=tmp_path / "logs.tsv")))
+        room.lines(models["char"], "-", Request(per_token=tmp_path / "logs.tsv"))
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

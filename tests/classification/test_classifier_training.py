@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from signs import finished
 
 from seqcli.classification import data, plan, predict, train
 from seqcli.classification.data import Example, Partition
@@ -232,12 +233,7 @@ def test_batches_hang_on_the_epoch_alone_and_hold_texts_of_like_length(partition
 
 def prepared(partition: Partition, how: Plan) -> Material:
     work = prepare(partition, how)
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            assert isinstance(done.value, Material)
-            return done.value
+    return finished(work)
 
 
 def with_another_label(part: list[Example], number: int) -> list[Example]:

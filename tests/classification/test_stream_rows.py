@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from classifiers import TEXTS, save
+from signs import finished
 
 from seqcli.classification import stream
 from seqcli.classification.predict import Handle
 from seqcli.classification.stream import Request, Tally
 from seqcli.core.texts import Item
 from seqcli.errors import InputError, UsageError
-from seqcli.results import Progress
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +156,6 @@ def test_memory_does_not_grow_with_the_input(handle: Handle) -> None:
     assert peak(400) < 1.5 * peak(80)
 
 
-def finish(work: Any) -> int:
-    while True:
-        try:
-            assert isinstance(next(work), Progress)
-        except StopIteration as end:
-            return int(end.value)
-
-
 def test_a_file_that_was_stopped_goes_on_and_ends_the_same(handle: Handle, tmp_path: Path) -> None:
     request, job = Request(batch_size=2), {"input": 1}
     items = [row(text, id=number) for number, text in enumerate(TEXTS)]
@@ -171,7 +163,7 @@ def test_a_file_that_was_stopped_goes_on_and_ends_the_same(handle: Handle, tmp_p
     def work(path: Path, request: Request = request) -> Any:
         return stream.to_file(handle, request, iter(items), path, job, tally=Tally())
 
-    assert finish(work(tmp_path / "whole.jsonl")) == len(TEXTS)
+    assert finished(work(tmp_path / "whole.jsonl")) == len(TEXTS)
     lines = (tmp_path / "whole.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["id"] for line in lines] == list(range(len(TEXTS)))
     stopped = work(tmp_path / "cut.jsonl")
@@ -181,10 +173,10 @@ def test_a_file_that_was_stopped_goes_on_and_ends_the_same(handle: Handle, tmp_p
     assert not (tmp_path / "cut.jsonl").exists()
     again = work(tmp_path / "cut.jsonl")
     assert next(again).done == 6
-    assert finish(again) == len(TEXTS)
+    assert finished(again) == len(TEXTS)
     assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     other = work(tmp_path / "cut.jsonl", replace(request, top_k=1))
     assert next(other).done == 2  # another job begins anew
     other.close()
     with pytest.raises(UsageError, match="JSON lines"):
-        finish(work(tmp_path / "x.csv"))
+        finished(work(tmp_path / "x.csv"))

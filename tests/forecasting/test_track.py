@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from journals import SIGMA, keep, offsets, rows, walk
+from signs import finished
 
 from seqcli.core.json_lines import dumps
 from seqcli.errors import InputError, UsageError
@@ -70,11 +71,7 @@ def test_the_scores_are_those_of_backtest_on_the_same_days(path: Path, log: bool
     )
     window = backtest.Window(since=str(panel.dates[origins[0]]))
     steps = backtest.backtest(model, panel, window, backtest.Detail("none", by_series=True, by_horizon=True))
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        theirs = [r for r in end.value.records if r["model"] == "m1"]
+    theirs = [r for r in finished(steps).records if r["model"] == "m1"]
     result = track.track(path, panel)
     assert len(theirs) == len(result.records) == 2 * 3 * 6
     for wanted in theirs:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from panels import plain_panel
+from signs import finished
 
 from seqcli.core import files, place, training
 from seqcli.errors import InputError, ModelError, TryLaterError, UsageError
@@ -43,12 +44,7 @@ def trained(panel: Panel, out: Path, how: Plan, **options: Any) -> Result:
     """Trains to the end, into a folder that may be replaced."""
     gate = options.pop("require_skill", False)
     work = train.train(panel, train.Place(out, **({"overwrite": True} | options)), how, require_skill=gate)
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            assert isinstance(done.value, Result)
-            return done.value
+    return finished(work)
 
 
 def weights(model: Path) -> bytes:

@@ -1,14 +1,14 @@
 """Texts, and a corpus that is prepared from them in a cache of its own."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from signs import finished
 
 from seqcli.generation.data import Corpus, Recipe, prepare
 from seqcli.generation.sources import Sources
-from seqcli.results import Progress
 
 NOVEL = "".join(
     f"{number}番目の日、猫は{'庭台門縁'[number % 4]}に出て、{number * 7}歩あるいた。\n" for number in range(300)
@@ -20,16 +20,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQCLI_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def finish(work: Generator[Progress, None, Any]) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def prepared(*given: Path | str, valid: Sequence[Path] = (), test: Sequence[Path] = (), **recipe: Any) -> Corpus:
-    corpus = finish(
+    corpus = finished(
         prepare([str(one) for one in given], Recipe(**recipe), valid=[*map(str, valid)], test=[*map(str, test)])
     )
     assert isinstance(corpus, Corpus)

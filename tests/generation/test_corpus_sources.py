@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus_texts import NOVEL, _cache, finish, prepared, read, text, write
+from corpus_texts import NOVEL, _cache, prepared, read, text, write
+from signs import finished
 
 from seqcli.errors import InputError, UsageError
 from seqcli.generation import parts, sources
@@ -139,7 +140,7 @@ def test_standard_input_is_read_once_and_named_as_such(tmp_path: Path, monkeypat
     with pytest.raises(UsageError, match="twice"):
         prepared("-", "-")
     with pytest.raises(UsageError, match="twice"):
-        finish(prepare(["-"], Recipe(), valid=["-"]))
+        finished(prepare(["-"], Recipe(), valid=["-"]))
 
 
 def test_a_pattern_stands_for_the_files_that_match_it(tmp_path: Path) -> None:

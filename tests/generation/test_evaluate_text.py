@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from generators import ENGLISH, TEXT, save
+from signs import finished
 
 from seqcli.core.evaluation import Request
 from seqcli.core.texts import Item
@@ -20,7 +20,6 @@ from seqcli.errors import InputError, MachineError, ModelError, UsageError
 from seqcli.generation import evaluate as room
 from seqcli.generation import stretches
 from seqcli.generation.loading import load
-from seqcli.results import Progress, Result
 
 KINDS: dict[str, tuple[str, str]] = {
     "char": (TEXT, "char"),
@@ -39,15 +38,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     save(base / "alone", mixed=False)
     save(base / "cached", cache_size=9, cache_theta=0.7, cache_weight=0.3)
     return {name: base / name for name in (*KINDS, "alone", "cached")}
-
-
-def finished(work: Generator[Progress, None, Result]) -> Result:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: Result = end.value
-            return found
 
 
 def measured(model: Path, folder: Path, text: str, **asked: Any) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from signs import finished
 
 from seqcli.generation.data import Corpus, Recipe, prepare
 from seqcli.generation.ngram import KneserNey
@@ -28,12 +29,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQCLI_CACHE_DIR", str(folder / "cache"))
         work = prepare([str(folder / "train.txt")], Recipe(), test=[str(folder / "test.txt")])
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                yield end.value
-                return
+        yield finished(work)
 
 
 @pytest.fixture(scope="module")

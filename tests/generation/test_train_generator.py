@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch  # noqa: TID253 - these tests train
+from signs import finished
 
 from seqcli.core import checkpoint, device
 from seqcli.core.place import Place
@@ -40,15 +41,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQCLI_CACHE_DIR", str(home / "cache"))
         return finished(data.prepare([str(home / "text.txt")], data.Recipe()))
-
-
-def finished(work: Any) -> Any:
-    """What a generator of signs of life returns at its end."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            return done.value
 
 
 def tiny(corpus: Corpus, **flags: Any) -> Plan:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from signs import finished
 
 from seqcli.core.place import Place
 from seqcli.generation import data, plan, report, train
@@ -16,14 +17,6 @@ from seqcli.generation.loading import load
 from seqcli.results import Result
 
 KANA = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほ"
-
-
-def finished(work: Any) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            return done.value
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,19 @@
 """Rows with vectors: words, characters and texts, on the way out and in files that survive an interruption."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from signs import finished
 
 from seqcli.core.texts import items
 from seqcli.core.vector_files import VectorFile
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.word_vectors import Lookup, open_vectors
 from seqcli.errors import InputError, UsageError
-from seqcli.results import Progress
 from seqcli.vectors import embed
 from seqcli.vectors.embed import Request, Tally
 from seqcli.vectors.texts import Recipe, TextVectors, unit
@@ -77,7 +77,7 @@ def test_texts_with_columns_called_as_ours_are_written_with_their_vectors(ginza:
     assert [record.get("vector") for record in found] == ["x", None, None]
     assert found[1]["vector_1"] == found[2]["vector_1"] and len(found[0]["vector_1"]) == 300
     assert (found[2]["vector_1_1"], found[2]["error_1"]) == ("y", "e")
-    assert finish(embed.to_file(request, items([], str(table)), tmp_path / "t.npy", None, Tally())) == 3
+    assert finished(embed.to_file(request, items([], str(table)), tmp_path / "t.npy", None, Tally())) == 3
     np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), np.float32([one["vector_1"] for one in found]))
 
 
@@ -176,14 +176,6 @@ def test_what_does_not_go_together_is_refused(ginza: VectorStore, request_: Requ
 # Files
 
 
-def finish(work: Generator[Progress, None, int]) -> int:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return int(end.value)
-
-
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     file = tmp_path / "corpus.txt"
@@ -195,7 +187,7 @@ def corpus(tmp_path: Path) -> Path:
 def written(corpus: Path, path: Path, request: Request, stop_after: int | None = None) -> int | None:
     work = embed.to_file(request, items([], str(corpus)), path, embed.identity(request, [], str(corpus)), Tally())
     if stop_after is None:
-        return finish(work)
+        return finished(work)
     for _ in range(stop_after):
         next(work)
     work.close()
@@ -230,7 +222,7 @@ def test_processes_change_nothing(ginza: VectorStore, corpus: Path, tmp_path: Pa
     for workers in (1, 2):
         tallies.append(Tally())
         path = tmp_path / f"{workers}.npy"
-        assert finish(embed.to_file(request, items([], str(corpus)), path, None, tallies[-1], workers=workers)) == 601
+        assert finished(embed.to_file(request, items([], str(corpus)), path, None, tallies[-1], workers=workers)) == 601
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
     assert tallies[0] == tallies[1]
 

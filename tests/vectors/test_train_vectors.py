@@ -4,7 +4,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from signs import finished
 
 from seqcli.core.vector_files import VectorFile
 from seqcli.core.word_vectors import open_vectors
 from seqcli.errors import InputError, Interrupted, ModelError, UsageError
-from seqcli.results import Progress, Result
+from seqcli.results import Result
 from seqcli.vectors import counts, similar, train
 from seqcli.vectors.corpus import Corpus, Vocabulary, tokenized
 from seqcli.vectors.glove import GloVe
@@ -33,14 +34,6 @@ def _cache(folders: dict[str, str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
         yield
-
-
-def finish(work: Generator[Progress, None, Any]) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
 
 
 @pytest.fixture
@@ -60,21 +53,21 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_cooccurrences_are_counted_within_the_window_and_the_text(words: Vocabulary) -> None:
-    one = finish(counts.cooccurrences(TEXTS, words, 1)).toarray()
+    one = finished(counts.cooccurrences(TEXTS, words, 1)).toarray()
     # c a b: a-b twice, b-c once, c-c once (both ways); d is no word of the vocabulary.
     np.testing.assert_array_equal(one, [[2, 0, 1], [0, 0, 2], [1, 2, 0]])
-    two = finish(counts.cooccurrences(TEXTS, words, 2, harmonic=True)).toarray()
+    two = finished(counts.cooccurrences(TEXTS, words, 2, harmonic=True)).toarray()
     assert two[0, 1] == 0.5 and two[0, 2] == 1
 
 
 def test_the_chunks_of_a_long_corpus_change_nothing(words: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = finish(counts.cooccurrences(TEXTS * 5, words, 2)).toarray()
+    whole = finished(counts.cooccurrences(TEXTS * 5, words, 2)).toarray()
     monkeypatch.setattr(counts, "_CHUNK", 4)
-    np.testing.assert_array_equal(finish(counts.cooccurrences(TEXTS * 5, words, 2)).toarray(), whole)
+    np.testing.assert_array_equal(finished(counts.cooccurrences(TEXTS * 5, words, 2)).toarray(), whole)
 
 
 def test_ppmi_is_its_equation(words: Vocabulary) -> None:
-    pairs = finish(counts.cooccurrences(TEXTS, words, 1))
+    pairs = finished(counts.cooccurrences(TEXTS, words, 1))
     dense = pairs.toarray()
     found = counts.ppmi(pairs).toarray()
     context = dense.sum(axis=0) ** 0.75
@@ -86,7 +79,7 @@ def test_ppmi_is_its_equation(words: Vocabulary) -> None:
 
 
 def test_tfidf_is_its_equation(words: Vocabulary) -> None:
-    found = finish(counts.tfidf(TEXTS, words)).toarray()
+    found = finished(counts.tfidf(TEXTS, words)).toarray()
     assert found.shape == (3, 3)
     assert found[0, 2] == pytest.approx((1 + math.log(2)) * math.log(3 / 2))
     assert found[1, 2] == 0
@@ -107,29 +100,29 @@ def test_the_reduction_keeps_what_varies_most_and_repeats_itself() -> None:
 
 def test_a_corpus_may_be_a_pattern(corpus: Path) -> None:
     (corpus.parent / "more.txt").write_text("猫、犬。\n", encoding="utf-8")
-    whole: Corpus = finish(tokenized([str(corpus.parent / "*.txt")], "word", "normalized"))
-    named: Corpus = finish(tokenized([str(corpus), str(corpus.parent / "more.txt")], "word", "normalized"))
+    whole: Corpus = finished(tokenized([str(corpus.parent / "*.txt")], "word", "normalized"))
+    named: Corpus = finished(tokenized([str(corpus), str(corpus.parent / "more.txt")], "word", "normalized"))
     assert whole.texts == 601
     assert whole.fingerprint == named.fingerprint
 
 
 def test_a_corpus_is_tokenized_once(corpus: Path) -> None:
-    first: Corpus = finish(tokenized([str(corpus)], "word", "normalized"))
-    second: Corpus = finish(tokenized([str(corpus)], "word", "normalized"))
+    first: Corpus = finished(tokenized([str(corpus)], "word", "normalized"))
+    second: Corpus = finished(tokenized([str(corpus)], "word", "normalized"))
     assert (first.cached, second.cached) == (False, True)
     assert second.counts == first.counts and second.texts == 600
     assert next(iter(second))[1] == "、" and sum(map(len, second)) == sum(second.counts.values())
     corpus.write_text("別の文\n", encoding="utf-8")
-    assert finish(tokenized([str(corpus)], "char", "surface")).counts == {"別": 1, "の": 1, "文": 1}
+    assert finished(tokenized([str(corpus)], "char", "surface")).counts == {"別": 1, "の": 1, "文": 1}
 
 
 def test_a_corpus_without_text_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.txt"
     empty.write_text("\n\n", encoding="utf-8")
     with pytest.raises(InputError, match="holds no text"):
-        finish(tokenized([str(empty)], "word", "surface"))
+        finished(tokenized([str(empty)], "word", "surface"))
     with pytest.raises(InputError, match="no such file"):
-        finish(tokenized([str(tmp_path / "none.txt")], "word", "surface"))
+        finished(tokenized([str(tmp_path / "none.txt")], "word", "surface"))
 
 
 PLANS = {
@@ -145,7 +138,7 @@ def test_every_method_finds_the_kinds_of_words_and_its_folder_is_searched(
     corpus: Path, tmp_path: Path, method: str
 ) -> None:
     out = tmp_path / "model"
-    result: Result = finish(train.train([str(corpus)], out, PLANS[method]))
+    result: Result = finished(train.train([str(corpus)], out, PLANS[method]))
     assert [row["model"] for row in result.records] == [method, "ginza"]
     row = result.records[0]
     assert row["coverage"] == 1.0 and row["vocabulary"] == 12 and row["tokens"] == 600 * 8
@@ -168,7 +161,7 @@ def test_the_same_seed_gives_the_same_vectors(corpus: Path, tmp_path: Path) -> N
         tensors = []
         for number in (1, 2):
             out = tmp_path / f"{method}{number}"
-            finish(train.train([str(corpus)], out, replace(PLANS[method], epochs=2)))
+            finished(train.train([str(corpus)], out, replace(PLANS[method], epochs=2)))
             tensors.append((out / "model.safetensors").read_bytes())
         assert tensors[0] == tensors[1], method
 
@@ -177,7 +170,7 @@ def test_the_same_seed_gives_the_same_vectors(corpus: Path, tmp_path: Path) -> N
 def test_a_training_that_was_stopped_goes_on_and_ends_the_same(corpus: Path, tmp_path: Path, method: str) -> None:
     plan = replace(PLANS[method], epochs=4)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finish(train.train([str(corpus)], whole, plan))
+    finished(train.train([str(corpus)], whole, plan))
     work = train.train([str(corpus)], cut, plan)
     with pytest.raises(Interrupted, match="stopped after epoch 1 of 4, which is saved"):
         for progress in work:
@@ -186,8 +179,8 @@ def test_a_training_that_was_stopped_goes_on_and_ends_the_same(corpus: Path, tmp
     with pytest.raises(ModelError, match="interrupted"):
         open_vectors(cut)
     with pytest.raises(ModelError, match="was begun with seed 1, not 2"):
-        finish(train.train([str(corpus)], cut, replace(plan, seed=2), resume=True))
-    finish(train.train([str(corpus)], cut, plan, resume=True))
+        finished(train.train([str(corpus)], cut, replace(plan, seed=2), resume=True))
+    finished(train.train([str(corpus)], cut, plan, resume=True))
     assert (cut / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert not (cut / "resume").exists()
     history = [json.loads(line)["epoch"] for line in (cut / "history.jsonl").read_text().splitlines()]
@@ -211,14 +204,14 @@ class Clock:
 def test_as_many_epochs_as_the_time_allows_are_those_of_so_many_epochs(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    finish(train.train([str(corpus)], tmp_path / "whole", replace(PLANS[method], epochs=3)))
+    finished(train.train([str(corpus)], tmp_path / "whole", replace(PLANS[method], epochs=3)))
     Clock(monkeypatch, GloVe if method == "glove" else Gensim)
     plan = replace(PLANS[method], max_minutes=5.0)  # one is measured, and some time kept back
     with pytest.raises(Interrupted, match="stopped after epoch 1 of 3, which is saved"):
         for progress in train.train([str(corpus)], tmp_path / "timed", plan):
             if progress.stage == "training" and progress.done == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
-    said = finish(train.train([str(corpus)], tmp_path / "timed", plan, resume=True))
+    said = finished(train.train([str(corpus)], tmp_path / "timed", plan, resume=True))
     for name in ("model.safetensors", "config.json"):
         assert (tmp_path / "timed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert f"allowed 3 of {PLANS[method].epochs} epochs; --epochs 3 repeats them" in said.sentences[-1]
@@ -230,26 +223,26 @@ def test_a_time_limit_trains_once_at_least_and_never_longer(
     Clock(monkeypatch, GloVe)
     for minutes, epochs in ((0.1, 1), (1000.0, 10)):
         plan = replace(PLANS["glove"], max_minutes=minutes)
-        finish(train.train([str(corpus)], tmp_path / "m", plan, overwrite=True))
+        finished(train.train([str(corpus)], tmp_path / "m", plan, overwrite=True))
         assert json.loads((tmp_path / "m" / "config.json").read_text())["epochs"] == epochs
     with pytest.raises(UsageError, match="--max-minutes: tfidf is counted in one go"):
-        finish(train.train([str(corpus)], tmp_path / "n", replace(PLANS["tfidf"], max_minutes=1.0)))
+        finished(train.train([str(corpus)], tmp_path / "n", replace(PLANS["tfidf"], max_minutes=1.0)))
 
 
 def test_counts_are_not_resumed_and_a_model_is_not_overwritten(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="counted in one go"):
-        finish(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"], resume=True))
-    finish(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"]))
+        finished(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"], resume=True))
+    finished(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"]))
     with pytest.raises(ModelError, match="already holds a model"):
-        finish(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"]))
-    finish(train.train([str(corpus)], tmp_path / "m", PLANS["cooccurrence"], overwrite=True))
+        finished(train.train([str(corpus)], tmp_path / "m", PLANS["tfidf"]))
+    finished(train.train([str(corpus)], tmp_path / "m", PLANS["cooccurrence"], overwrite=True))
     assert open_vectors(tmp_path / "m").about.dim == 6
 
 
 @pytest.mark.parametrize("suffix", ["vec", "bin", "glove"])
 def test_the_vectors_are_written_as_a_file_and_read_back(corpus: Path, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"v.{suffix}"
-    finish(train.train([str(corpus)], tmp_path / "m", PLANS["ppmi-svd"], write=path))
+    finished(train.train([str(corpus)], tmp_path / "m", PLANS["ppmi-svd"], write=path))
     file = VectorFile(path)
     matrix = np.concatenate(list(file.blocks()))
     store = open_vectors(tmp_path / "m")
@@ -261,13 +254,13 @@ def test_gensim_reads_what_is_written_for_it(corpus: Path, tmp_path: Path) -> No
     from gensim.models import KeyedVectors
 
     for name in ("v.vec", "v.bin"):
-        finish(train.train([str(corpus)], tmp_path / "m", PLANS["ppmi-svd"], overwrite=True, write=tmp_path / name))
+        finished(train.train([str(corpus)], tmp_path / "m", PLANS["ppmi-svd"], overwrite=True, write=tmp_path / name))
         vectors = KeyedVectors.load_word2vec_format(tmp_path / name, binary=name.endswith("bin"))
         assert vectors.index_to_key == open_vectors(tmp_path / "m").owners()
 
 
 def test_characters_get_vectors_too(corpus: Path, tmp_path: Path) -> None:
-    result = finish(train.train([str(corpus)], tmp_path / "m", replace(PLANS["ppmi-svd"], unit="char")))
+    result = finished(train.train([str(corpus)], tmp_path / "m", replace(PLANS["ppmi-svd"], unit="char")))
     assert [row["unit"] for row in result.records] == ["char"]
     assert open_vectors(tmp_path / "m").about.words == "char"
     request = similar.Request(("猫",), model=str(tmp_path / "m"), count=4)
@@ -293,7 +286,7 @@ def test_glove_is_least_squares_of_the_logarithms() -> None:
 
 def test_word2vec_is_gensims_own_when_it_runs_in_one_go(corpus: Path) -> None:
     """One epoch here is one epoch there, bit for bit."""
-    made: Corpus = finish(tokenized([str(corpus)], "word", "surface"))
+    made: Corpus = finished(tokenized([str(corpus)], "word", "surface"))
     words = made.vocabulary(1)
     ours = Gensim(Settings("word2vec", 16, 5, 1, 0.025, 7, 1), words, made.path)
     ours.epoch(0)

@@ -125,7 +125,8 @@ class ClassifierConfig:
 
 
 def _check_number(where: str, name: str, value: object, low: float, high: float) -> None:
-    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]  # the type stands first
+    flag = isinstance(value, bool)  # which Python takes for a number
+    if flag or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
         raise ModelError(where, f"{name!r} is {str(value)[:60]!r}, not a number from {low} to {high}")
 
 

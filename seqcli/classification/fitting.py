@@ -25,7 +25,6 @@ from seqcli.results import Progress
 
 POOL: Final = 50  # batches among which texts of one length are sought
 _ASKED: Final = 256  # texts that are classified together
-_MANY: Final = 10**9  # parameters
 
 
 class Fit:
@@ -50,7 +49,7 @@ class Fit:
         features = material.features
         prior = material.prior()
         # A recurrent layer uses its weights at every token: casting them pays, however few they are.
-        bf16 = material.config.cell == "lstm" and devices.gains_by_bf16(device, "auto", _MANY)
+        bf16 = material.config.cell == "lstm" and devices.gains_by_bf16(device, "auto")
         self.model = Classifier(
             material.config, len(features.words), len(features.characters), torch.from_numpy(prior), bf16=bf16
         ).to(device)

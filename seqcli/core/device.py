@@ -51,10 +51,11 @@ def set_threads(count: int | None) -> int:
     return torch.get_num_threads()
 
 
-def gains_by_bf16(device: torch.device, precision: str, parameters: int) -> bool:
+def gains_by_bf16(device: torch.device, precision: str, parameters: int | None = None) -> bool:
     """Whether to train in bfloat16: when asked to, or with ``auto`` where the device is faster by it.
 
-    A GPU is from Ampere on, a CPU only with its own instructions for it and a net of ``parameters`` large enough.
+    A GPU is from Ampere on, a CPU only with its own instructions for it and a net of ``parameters`` large enough. None:
+    whatever their number, where they are used often enough for casting them to pay.
     Raises MachineError when bf16 is asked for and the device has none.
     """
     import torch
@@ -70,7 +71,8 @@ def gains_by_bf16(device: torch.device, precision: str, parameters: int) -> bool
         return able
     if precision == "bf16":
         return True
-    return device.type == "cpu" and parameters >= _CPU_BF16_PARAMETERS and _cpu_has_bf16()
+    large = parameters is None or parameters >= _CPU_BF16_PARAMETERS
+    return device.type == "cpu" and large and _cpu_has_bf16()
 
 
 def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:

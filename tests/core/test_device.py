@@ -54,6 +54,7 @@ def test_a_cpu_uses_bf16_only_when_asked_or_for_a_large_net_with_the_instruction
         monkeypatch.setattr(device, "_cpu_has_bf16", lambda has=has: has)
         assert device.gains_by_bf16(cpu, "auto", 10_000) is False
         assert device.gains_by_bf16(cpu, "auto", 10**8) is has
+        assert device.gains_by_bf16(cpu, "auto") is has
         assert device.gains_by_bf16(cpu, "bf16", 10_000) is True
         assert device.gains_by_bf16(cpu, "float32", 10**8) is False
 

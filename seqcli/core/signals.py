@@ -7,13 +7,16 @@ import threading
 from types import FrameType
 from typing import Any
 
+from seqcli.errors import Interrupted
+
 
 class Signals:
     """Notices Ctrl-C and SIGTERM while it is entered, so that a step can end and be saved.
 
     ``received`` is the first signal's number. A second Ctrl-C raises KeyboardInterrupt at once. Outside the main
     thread, where Python allows no handlers, it notices nothing; a signal that the parent process had ignored
-    (``nohup``, a job in the background) stays ignored.
+    (``nohup``, a job in the background) stays ignored. None is lost: one that nobody has heeded by the end of the work
+    is heeded as it is left.
     """
 
     def __init__(self) -> None:
@@ -27,10 +30,22 @@ class Signals:
                     self._before[number] = signal.signal(number, self._notice)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if kind is None:
+            self.heed("after the last step")
+
+    def heed(self, when: str) -> None:
+        """Raise Interrupted if a signal was noticed; its reader will look for what ``--resume`` finds.
+
+        ``when`` says how far the work has come, such as ``after step 3 of 9``.
+        """
+        if self.received is not None:
+            terminated = self.received == signal.SIGTERM
+            what = f"{'terminated' if terminated else 'interrupted'} {when}"
+            raise Interrupted("training", what, "--resume goes on from here", terminated=terminated)
 
     def _notice(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

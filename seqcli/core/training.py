@@ -18,7 +18,6 @@ carried state, early stopping, the time limit and the exact continuation of a ru
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
@@ -31,7 +30,7 @@ from torch.optim.adamw import adamw  # noqa: TID253 - see _Loop.update
 from seqcli.core import device as devices
 from seqcli.core.signals import Signals
 from seqcli.core.training_state import FitSettings, RandomState, TrainingState, detach, seed_everything
-from seqcli.errors import DivergedError, InputError, Interrupted
+from seqcli.errors import DivergedError, InputError
 
 __all__ = ["Epoch", "FitSettings", "Signals", "TrainingState", "fit", "learning_rate", "seed_everything"]
 
@@ -170,8 +169,7 @@ class _Loop:
         per_step, per_validation = self._measure(batches, min(_MEASURE_SECONDS, seconds / 30), planned // 10)
         self.state.model.load_state_dict(weights)
         self.state.restart()
-        if self._signalled():
-            self._interrupt()
+        self._heed()
         self.state.measured = self._lap()
         left = seconds * _TIME_MARGIN - self.state.measured
         return max(1, min(planned, int(left / (per_step + per_validation / per_epoch))))
@@ -311,16 +309,14 @@ class _Loop:
         if self._signalled():
             self._lap()
             self.state.random = RandomState.capture()
-            self._interrupt()
+            self._heed()
 
     def _signalled(self) -> bool:
         return self.signals is not None and self.signals.received is not None
 
-    def _interrupt(self) -> NoReturn:
-        state = self.state
-        terminated = self.signals is not None and self.signals.received == signal.SIGTERM
-        what = f"{'terminated' if terminated else 'interrupted'} after step {state.step} of {state.planned_steps}"
-        raise Interrupted("training", what, "--resume goes on from here", terminated=terminated)
+    def _heed(self) -> None:
+        if self.signals is not None:
+            self.signals.heed(f"after step {self.state.step} of {self.state.planned_steps}")
 
     def _lap(self) -> float:
         """Add the time since the last look at the clock to the training's seconds, and give their sum."""

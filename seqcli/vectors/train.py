@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -176,19 +175,19 @@ def _learn(
     learner, epochs = begin(settings), settings.epochs
     same = {**asdict(settings), "min_count": plan.min_count, "fingerprint": corpus.fingerprint}
     first, history = _restore(learner, folder, same) if resume else (0, [])
-    with Signals() as signals:
-        for epoch in range(first, epochs):
-            began = time.monotonic()
-            text = learner.epoch(epoch)
-            seconds = time.monotonic() - began
-            rate = round(sum(corpus.counts.values()) / max(seconds, 1e-9))
-            history.append({"epoch": epoch + 1, "seconds": round(seconds, 3), "words_per_second": rate})
-            yield Progress("training", epoch + 1, epochs, f"{text}, {rate:,} words a second", line=True)
-            if signals.received is not None and epoch + 1 < epochs:
-                _save(learner, folder, same, history)
-                terminated = signals.received == signal.SIGTERM
-                raise Interrupted("training", f"stopped after epoch {epoch + 1} of {epochs}, which is saved",
-                                  "--resume goes on from here", terminated=terminated)  # fmt: skip
+    try:
+        with Signals() as signals:
+            for epoch in range(first, epochs):
+                began = time.monotonic()
+                text = learner.epoch(epoch)
+                seconds = time.monotonic() - began
+                rate = round(sum(corpus.counts.values()) / max(seconds, 1e-9))
+                history.append({"epoch": epoch + 1, "seconds": round(seconds, 3), "words_per_second": rate})
+                yield Progress("training", epoch + 1, epochs, f"{text}, {rate:,} words a second", line=True)
+                signals.heed(f"after epoch {epoch + 1} of {epochs}")
+    except Interrupted:
+        _save(learner, folder, same, history)
+        raise
     return learner.vectors(), history
 
 

@@ -52,7 +52,9 @@ def interrupted(*words: Any, until: str, by: signal.Signals, **env: str) -> str:
     with under_way(*words, until=until, **env) as process:
         process.send_signal(by)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + by, said
+    # Where the signal strikes while a string of code is run (a dataclass is made so, at an import), Python forgets that
+    # it was dealt with and ends itself by the signal: to a shell that is the same code.
+    assert process.returncode in (128 + by, -by), said
     return said
 
 

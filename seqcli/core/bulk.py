@@ -248,6 +248,8 @@ def restartable(path: Path, job: Mapping[str, object] | None) -> Iterator[Sink]:
     with files.lock(path):
         done, size = _left_over(path, partial, job)
         with files.explained(path):
+            if not done:  # or what is written now would pass for what another job had made to last
+                _journal(path).unlink(missing_ok=True)
             stream = partial.open("r+b" if done else "wb")
         with stream:
             stream.truncate(size)

@@ -130,6 +130,8 @@ from seqcli.core import bulk
 
 def slowly(number):
     time.sleep(0.01)
+    while number == 350 and not Path(sys.argv[4]).exists():  # the first run never ends by itself
+        time.sleep(0.01)
     return f"{number}\\n".encode()
 
 if __name__ == "__main__":
@@ -144,22 +146,23 @@ if __name__ == "__main__":
 def test_a_stopped_run_goes_on_and_ends_with_the_same_file(tmp_path: Path, how: signal.Signals, workers: int) -> None:
     program, path = tmp_path / "program.py", tmp_path / "out.txt"
     program.write_text(PROGRAM)
-    command = [sys.executable, str(program), str(path), "same", str(workers)]
+    command = [sys.executable, str(program), str(path), "same", str(workers), str(tmp_path / "end")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     journal = path.with_name("out.txt.partial.json")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not journal.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     if how == signal.SIGINT:
         os.killpg(running.pid, how)  # as a terminal does: to all of them
     else:
         os.kill(running.pid, how)
-    running.communicate(timeout=20)
+    running.communicate(timeout=60)
     assert not path.exists()
     done = json.loads(journal.read_text())["items"]
     assert 0 < done < 400
     with path.with_name("out.txt.partial").open("ab") as partial:
         partial.write(b"half a li")  # what came after the last time that it was made to last
+    (tmp_path / "end").touch()
     again = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60)
     assert again.stdout == f"begins at {done}\n"
     assert path.read_text().split() == [str(number) for number in range(400)]
@@ -178,6 +181,27 @@ def test_another_job_begins_anew(tmp_path: Path) -> None:
         assert sink.done == 1
         sink.append(b"two\n")
     assert path.read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("other", [{"a": 2}, None])
+def test_a_job_does_not_go_on_with_what_another_one_wrote_before_it_was_killed(
+    tmp_path: Path, other: dict[str, int] | None
+) -> None:
+    path = tmp_path / "out.txt"
+    with pytest.raises(Interrupted), bulk.restartable(path, {"a": 1}) as sink:
+        sink.append(b"one\n")
+        raise KeyboardInterrupt
+    with bulk.restartable(path, other) as sink:
+        sink.append(b"another's\n")
+        sink._stream.flush()
+        killed = {file.name: file.read_bytes() for file in tmp_path.iterdir()}  # as a SIGKILL leaves it here
+    path.unlink()
+    for name, content in killed.items():
+        (tmp_path / name).write_bytes(content)
+    with bulk.restartable(path, {"a": 1}) as sink:
+        assert sink.done == 0
+        sink.append(b"one\n")
+    assert path.read_text() == "one\n"
 
 
 def test_what_cannot_be_read_twice_leaves_nothing(tmp_path: Path) -> None:

@@ -92,8 +92,12 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
         raise InputError(source, "holds no text", "give a file with text in it")
     records = sums.records(round(time.process_time() - begin, 2))
     table = tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records)
-    warnings = (*copies.warnings(sums.characters), *model.warnings())
-    return Result(tuple(records), table, tuple(_sentences(records, sums)), warnings)
+    warnings = [*copies.warnings(sums.characters), *model.warnings()]
+    if request.workers > 1:  # a setting for all commands may have asked for them
+        warnings.append(
+            "--workers divide lines; a text as a whole was read by one process (--per-line measures by line)"
+        )
+    return Result(tuple(records), table, tuple(_sentences(records, sums)), tuple(warnings))
 
 
 def lines(

@@ -67,24 +67,35 @@ class Scored:
         return -float(self.logs.sum()) / math.log(2)
 
 
-def counted(corpus: Corpus, ngram: KneserNey, part: str, seconds: float = 0.0) -> tuple[Scored, ...]:
-    """How likely those models find a part that only count: Kneser–Ney, single units, and no knowledge at all.
+@dataclass(frozen=True)
+class Counts:
+    """Those that only count: Kneser–Ney, single units, and no knowledge at all.
 
     Arguments:
-        corpus: whose training text ``ngram`` has counted.
         ngram: the n-gram model.
-        part: ``valid`` or ``test``.
-        seconds: that the counting took.
+        single: the same of order 1.
+        seconds: that counting for ``ngram`` and for ``single`` took.
     """
-    tokens: Ids = getattr(corpus, part)[1:]
-    begun = time.process_time()
-    single = KneserNey.fit(corpus.train, len(corpus.units), order=1)
-    took = time.process_time() - begun
-    return (
-        Scored("kneser-ney", part, ngram.log_probabilities(tokens), seconds),
-        Scored("unigram", part, single.log_probabilities(tokens), took),
-        Scored("uniform", part, np.full(len(tokens), -math.log(len(corpus.units)))),
-    )
+
+    ngram: KneserNey
+    single: KneserNey
+    seconds: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(cls, corpus: Corpus, ngram: KneserNey, seconds: float = 0.0) -> Counts:
+        """Counts the single units of the training text that ``ngram`` has counted in so many seconds."""
+        begun = time.process_time()
+        single = KneserNey.fit(corpus.train, len(corpus.units), order=1)
+        return cls(ngram, single, (seconds, time.process_time() - begun))
+
+    def scored(self, corpus: Corpus, part: str) -> tuple[Scored, ...]:
+        """How likely they find ``valid`` or ``test``."""
+        tokens: Ids = getattr(corpus, part)[1:]
+        return (
+            Scored("kneser-ney", part, self.ngram.log_probabilities(tokens), self.seconds[0]),
+            Scored("unigram", part, self.single.log_probabilities(tokens), self.seconds[1]),
+            Scored("uniform", part, np.full(len(tokens), -math.log(len(corpus.units)))),
+        )
 
 
 def record(corpus: Corpus, scored: Scored) -> Record:

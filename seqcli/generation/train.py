@@ -28,7 +28,7 @@ from seqcli.generation.mixture import CHUNK, Mixture
 from seqcli.generation.network import Network
 from seqcli.generation.ngram import KneserNey
 from seqcli.generation.plan import Plan
-from seqcli.generation.report import Scored
+from seqcli.generation.report import Counts, Scored
 from seqcli.results import Progress, Result
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def train(corpus: Corpus, place: Place, plan: Plan) -> Generator[Progress, None,
         counts = KneserNey.fit(corpus.train, len(corpus.units), plan.order)
         counted = time.process_time() - began
         fit = _Fit(corpus, plan, ModelFolder(out).resume, resume=place.resume)
+        plan = replace(plan, rows=fit.streams.rows, bptt=fit.streams.bptt)  # what a short text allows
         try:
             state = yield from fit.run()
         except DivergedError:
@@ -188,7 +189,7 @@ class _Scores:
 
     def __init__(self, corpus: Corpus, plan: Plan, parts: Mixture, *, counted: float, trained: float) -> None:
         assert parts.ngram is not None
-        self.corpus, self.plan, self.counts = corpus, plan, parts.ngram
+        self.corpus, self.plan, self.counts = corpus, plan, Counts.of(corpus, parts.ngram, counted)
         self.mixture = replace(parts, weights=(0.5,) * parts.ngram.order)
         self.counted, self.trained = counted, trained  # seconds of the processor, and of the clock
         self.scored: list[Scored] = []
@@ -198,7 +199,7 @@ class _Scores:
         """Chooses on the validation text how the parts are mixed, then scores both texts; tells how far it is."""
         from seqcli.generation.chunks import log_probabilities, scored
 
-        plan, counts = self.plan, self.counts
+        plan, counts = self.plan, self.counts.ngram
         for part in ("valid", "test"):
             tokens = getattr(self.corpus, part)
             if len(tokens) < 2:
@@ -210,7 +211,7 @@ class _Scores:
                 done += len(found[-1])
                 yield Progress(f"measuring {part}", done, len(tokens) - 1)
             network = np.concatenate(found)
-            others = report.counted(self.corpus, counts, part, self.counted)
+            others = self.counts.scored(self.corpus, part)
             orders = counts.order_matched(tokens[1:])
             if part == "valid":
                 some = slice(WEIGHED_UNITS)

@@ -302,3 +302,11 @@ def test_what_would_be_ignored_is_refused(models: dict[str, Path], tmp_path: Pat
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model"):
         measured(tmp_path / "nothing", tmp_path, TEXT)
+
+
+def test_workers_that_have_no_lines_to_share_are_said_to_do_nothing(models: dict[str, Path], tmp_path: Path) -> None:
+    source = tmp_path / "text.txt"
+    source.write_text(SEEN, encoding="utf-8")
+    alone, two = (finished(room.evaluate(models["char"], str(source), Request(workers=n))) for n in (1, 2))
+    assert not any("--workers" in warning for warning in alone.warnings)
+    assert [warning for warning in two.warnings if "--workers" in warning]

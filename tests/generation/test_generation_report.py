@@ -10,7 +10,7 @@ from signs import finished
 
 from seqcli.generation.data import Corpus, Recipe, prepare
 from seqcli.generation.ngram import KneserNey
-from seqcli.generation.report import Scored, compared, counted, interval, recited, record, report
+from seqcli.generation.report import Counts, Scored, compared, interval, recited, record, report
 from seqcli.results import Result
 
 
@@ -34,7 +34,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 
 @pytest.fixture(scope="module")
 def counts(corpus: Corpus) -> tuple[Scored, ...]:
-    return counted(corpus, KneserNey.fit(corpus.train, len(corpus.units)), "test", 0.25)
+    return Counts.of(corpus, KneserNey.fit(corpus.train, len(corpus.units)), 0.25).scored(corpus, "test")
 
 
 def better(scored: Scored, model: str, by: float = 0.1) -> Scored:

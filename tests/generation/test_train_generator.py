@@ -25,6 +25,7 @@ from seqcli.generation.data import Corpus
 from seqcli.generation.loading import load
 from seqcli.generation.mixing import mixed, weights
 from seqcli.generation.model import LanguageModel
+from seqcli.generation.ngram import KneserNey
 from seqcli.generation.plan import Plan, cutoffs
 from seqcli.results import Result
 
@@ -306,3 +307,26 @@ def test_a_time_limit_plans_the_steps_and_says_so(corpus: Corpus, tmp_path: Path
     trained(corpus, tmp_path / "model", tiny(corpus, max_minutes=0.03, epochs=4000))
     manifest = checkpoint.peek(tmp_path / "model")
     assert 1 <= manifest.data["planned_steps"] < 4000 * 50
+
+
+def test_a_model_folder_records_the_rows_that_were_read_and_not_more_than_the_text_has(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    trained(corpus, tmp_path / "model", tiny(corpus, epochs=1, batch_size=5000, bptt=100))
+    settings = json.loads((tmp_path / "model" / "config.json").read_text("utf-8"))
+    assert (settings["rows"], settings["bptt"]) == (len(corpus.train) // 101, 100)
+
+
+def test_single_units_are_counted_once_for_both_parts(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[int] = []
+    fit = KneserNey.fit
+
+    def counting(tokens: Any, vocabulary: int, order: int = ngram.ORDER) -> KneserNey:
+        orders.append(order)
+        return fit(tokens, vocabulary, order)
+
+    monkeypatch.setattr(KneserNey, "fit", counting)
+    trained(corpus, tmp_path / "model", tiny(corpus, epochs=1))
+    assert orders == [ngram.ORDER, 1]

@@ -1,8 +1,8 @@
 """seqcli tokenize, as a person or a script runs it."""
 
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -89,21 +89,35 @@ def test_a_pipe_that_is_still_written_is_answered_line_by_line() -> None:
     assert running.returncode == 0
 
 
-def test_a_stopped_run_into_a_file_goes_on(run: Run, tmp_path: Path) -> None:
+KILLED = """
+import os, signal
+from seqcli.__main__ import main
+from seqcli.core import bulk
+
+class Sink(bulk.Sink):
+    def append(self, data, items=1):
+        super().append(data, items)
+        if self.done > 500:
+            self.save()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+bulk.Sink = Sink
+main()
+"""
+
+
+def test_a_killed_run_into_a_file_goes_on(run: Run, tmp_path: Path) -> None:
     path, out = tmp_path / "lines.txt", tmp_path / "out.txt"
-    path.write_text("国家公務員の引越しである。\n" * 150_000, encoding="utf-8")
-    command = [sys.executable, "-m", "seqcli", "tokenize", "--wakati", "--file", str(path), "--output", str(out)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment())
-    journal, deadline = tmp_path / "out.txt.partial.json", time.monotonic() + 20
-    while not journal.exists() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    running.kill()
-    running.communicate(timeout=20)
+    path.write_text("国家公務員の引越しである。\n" * 2_000, encoding="utf-8")
+    words = ("tokenize", "--wakati", "--file", path, "--output", out)
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], env=environment(), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    journal, partial = tmp_path / "out.txt.partial.json", tmp_path / "out.txt.partial"
     assert journal.exists() and not out.exists()
-    size = (tmp_path / "out.txt.partial").stat().st_size
-    assert size > 0
-    run("tokenize", "--wakati", "--file", path, "--output", out)
-    assert out.read_text(encoding="utf-8") == "国家公務員 の 引越し で ある 。\n" * 150_000
+    with partial.open("r+b") as file:
+        file.write("犬".encode())  # what was made to last is not written again
+    run(*words)
+    assert out.read_text(encoding="utf-8") == ("国家公務員 の 引越し で ある 。\n" * 2_000).replace("国", "犬", 1)
     assert not journal.exists()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -274,28 +276,35 @@ def test_models_that_cannot_be_compared_are_not(tmp_path: Path, how: Plan, panel
 # One at a time
 
 
-@pytest.mark.parametrize(("seconds", "lets_in"), [(0.2, True), (5.0, False)])
-def test_a_folder_in_use_is_waited_for_but_not_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, lets_in: bool
-) -> None:
-    monkeypatch.setattr(place, "LOCK_SECONDS", 1.0)
-    out, held, done = tmp_path / "fx", threading.Event(), threading.Event()
+@contextmanager
+def held(out: Path, seconds: float | None) -> Iterator[None]:
+    """Another one has the folder for so long; ``None``: for as long as the block lasts."""
+    has_it, done = threading.Event(), threading.Event()
 
     def hold() -> None:
         with files.lock(out):
-            held.set()
+            has_it.set()
             done.wait(seconds)
 
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(5)
+    has_it.wait()
     try:
-        if lets_in:
-            trained(walk(), out, tiny(holdout=0))
-        else:
-            with pytest.raises(TryLaterError, match=r"in use by another process \(waited 1 s\)"):
-                trained(walk(), out, tiny(holdout=0))
+        yield
     finally:
         done.set()
         other.join()
-    assert out.exists() == lets_in
+
+
+def test_a_folder_in_use_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "LOCK_SECONDS", 60.0)
+    with held(tmp_path / "fx", 0.2):
+        trained(walk(), tmp_path / "fx", tiny(holdout=0))
+    assert (tmp_path / "fx" / "seqcli.json").exists()
+
+
+def test_a_folder_in_use_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "LOCK_SECONDS", 0.2)
+    with held(tmp_path / "fx", None), pytest.raises(TryLaterError, match=r"by another process \(waited 0.2 s\)"):
+        trained(walk(), tmp_path / "fx", tiny(holdout=0))
+    assert not (tmp_path / "fx").exists()

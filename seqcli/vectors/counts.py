@@ -1,9 +1,9 @@
 """Count-based vectors: how often words stand in texts and beside each other, weighted and reduced.
 
-With ``#(w, c)`` the number of times that the context word c stands within the window of w, ``N`` their sum and
-``P_α(c) = #(c)^α / Σ #(c')^α``:
+With ``#(w, c)`` the number of times that the context word c stands within the window of w, ``#(w)`` and ``#(c)`` its
+sums over one of the two, ``P(w, c) = #(w, c) / Σ #``, ``P(w) = #(w) / Σ #`` and ``P_α(c) = #(c)^α / Σ #(c')^α``:
 
-    PPMI(w, c) = max(0, log( #(w, c) · N / (#(w) · #_α(c)) ))                       Levy and Goldberg 2014
+    PPMI(w, c) = max(0, log( P(w, c) / (P(w) P_α(c)) ))                             Levy and Goldberg 2014
     W = U_d Σ_d^½   of the truncated singular value decomposition  PPMI ≈ U_d Σ_d V_dᵀ   Levy, Goldberg and Dagan 2015
 
 and for documents t of which word w stands in df(w) of n:
@@ -50,7 +50,7 @@ def cooccurrences(
     size = len(words.words)
     total = sparse.csr_matrix((size, size), dtype=np.float64)
     done = 0
-    for ids, texts_read in _chunks(texts, words, window):
+    for ids, texts_read in _chunks(texts, words):
         rows, columns, values = [], [], []
         text = np.cumsum(ids == _BREAK - 1)  # so that no pair spans two texts
         for distance in range(1, window + 1):
@@ -125,7 +125,7 @@ def reduced(matrix: csr_matrix, dim: int, power: float, seed: int) -> np.ndarray
     return np.asarray(left * values[order] ** power, dtype=np.float32)
 
 
-def _chunks(texts: Iterable[Sequence[str]], words: Vocabulary, window: int) -> Iterator[tuple[np.ndarray, int]]:
+def _chunks(texts: Iterable[Sequence[str]], words: Vocabulary) -> Iterator[tuple[np.ndarray, int]]:
     """Ids of many texts in one array, with ``_BREAK`` for unknown words and ``_BREAK - 1`` between texts."""
     ids = {word: number for number, word in enumerate(words.words)}
     chunk: list[int] = []
@@ -137,5 +137,5 @@ def _chunks(texts: Iterable[Sequence[str]], words: Vocabulary, window: int) -> I
         if len(chunk) >= _CHUNK:
             yield np.array(chunk, dtype=np.int64), count
             chunk, count = [], 0
-    if len(chunk) > window:
+    if chunk:
         yield np.array(chunk, dtype=np.int64), count

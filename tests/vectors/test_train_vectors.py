@@ -66,6 +66,11 @@ def test_the_chunks_of_a_long_corpus_change_nothing(words: Vocabulary, monkeypat
     np.testing.assert_array_equal(finished(counts.cooccurrences(TEXTS * 5, words, 2)).toarray(), whole)
 
 
+def test_a_window_wider_than_what_is_left_of_the_corpus_loses_no_pair(words: Vocabulary) -> None:
+    wide = finished(counts.cooccurrences(TEXTS[1:2], words, 10)).toarray()
+    np.testing.assert_array_equal(wide, [[0, 0, 0], [0, 0, 1], [0, 1, 0]])  # a b, which is shorter than the window
+
+
 def test_ppmi_is_its_equation(words: Vocabulary) -> None:
     pairs = finished(counts.cooccurrences(TEXTS, words, 1))
     dense = pairs.toarray()

@@ -5,6 +5,7 @@ third of ``seqcli similar``. Text, paths, words from a list and plain numbers ar
 not plainly right goes to Typer's own way, which also says what is wrong with it.
 """
 
+import math
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -64,16 +65,19 @@ class Plain:
         return found
 
     def _typers(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as Typer reads it; where it cannot, the reason in our words."""
+        """The value as Typer reads it; where it cannot, or is no number to count with, the reason in our words."""
         from typer._coercion import build_runtime_param
 
         try:
-            return build_runtime_param(param.type_descriptor).coerce(value, param=param, ctx=ctx)
+            found = build_runtime_param(param.type_descriptor).coerce(value, param=param, ctx=ctx)
         except Exception as error:
             reason = self._reason(value)
             if reason is None or not hasattr(error, "exit_code"):
                 raise
             raise bad_value(param, f"{value!r} {reason}", ctx, close=self._close(value)) from None
+        if isinstance(found, float) and not math.isfinite(found):
+            raise bad_value(param, f"{value!r} {self._reason(value)}", ctx)
+        return found
 
     def _reason(self, value: Any) -> str | None:
         """Why a word or a number is refused; None where Typer knows better."""
@@ -86,6 +90,8 @@ class Plain:
             number = kind(value)
         except ValueError:
             return "is not a whole number" if kind is int else "is not a number"
+        if not math.isfinite(number):
+            return "is not a finite number"
         if self._low is not None and number < self._low:
             return f"is less than {self._low}"
         return f"is more than {self._high}" if self._high is not None and number > self._high else None
@@ -118,7 +124,8 @@ class Plain:
             if not (digits.isascii() and (digits if kind is int else digits.replace(".", "", 1)).isdigit()):
                 return _UNSURE
         number = kind(value)
-        fits = (self._low is None or number >= self._low) and (self._high is None or number <= self._high)
+        fits = math.isfinite(number)
+        fits = fits and (self._low is None or number >= self._low) and (self._high is None or number <= self._high)
         return number if fits else _UNSURE
 
 

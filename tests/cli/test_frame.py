@@ -193,7 +193,11 @@ def test_an_error_is_its_exit_code_one_line_and_the_next_command(
         ("similar 猫 --threshold high", "--threshold: 'high' is not a number", "seqcli similar --help"),
         ("similar 猫 --threshold nan", "--threshold: 'nan' is not a finite number", "seqcli similar --help"),
         ("similar 猫 --threshold=-inf", "--threshold: '-inf' is not a finite number", "seqcli similar --help"),
-        ("train-forecast -o y --max-minutes inf", "--max-minutes: 'inf' is not a finite number", "seqcli train-forecast"),
+        (
+            "train-forecast -o y --max-minutes inf",
+            "--max-minutes: 'inf' is not a finite number",
+            "seqcli train-forecast",
+        ),
         (
             "similar 猫 --unit wrod",
             "--unit: 'wrod' is not one of word, char, text",

@@ -17,6 +17,7 @@ from seqcli.vectors.texts import unit
 _SAID = 20  # notes and failures kept of many queries
 _SPELT = 3  # unknown words that are compared with all keys, which takes tenths of a second each
 _DRAWN = 50  # queries kept for a picture; nobody could read more
+_NOTHING = 1e-5  # a sum of unit vectors that is shorter is what rounding left: it points nowhere
 
 Neighbours = list[tuple[int, float]]
 """Rows with their cosines, the nearest first."""
@@ -174,7 +175,7 @@ class Words:
         self._asked: dict[str, Asked] = {}
 
     def ask(self, query: Query, answers: Answers) -> Asked | None:
-        """The query as a vector; None, and a failure noted, if a word of it is unknown."""
+        """The query as a vector; None, and a failure noted, if a word of it is unknown, or nothing is left of it."""
         sum_, without = np.zeros(self.store.about.dim, dtype=np.float32), set()
         for sign, word in itertools.chain(((1, word) for word in query.plus), ((-1, word) for word in query.minus)):
             found = self._vector(word, answers)
@@ -183,6 +184,9 @@ class Words:
             vector, rows = found
             sum_ += sign * unit(vector)
             without |= rows
+        if np.linalg.norm(sum_) < _NOTHING:
+            answers.fail(InputError(f"query {query}", "nothing is left of it", "take away less than you add"))
+            return None
         asked = Asked(query, sum_, frozenset(without))
         if len(self._asked) < _DRAWN:
             self._asked[str(query)] = asked
@@ -258,7 +262,8 @@ class Characters(Words):
 
     def _nearest(self, asked: Asked, count: int) -> list[tuple[str, float]]:
         names, vectors = self._owned if asked.without else self._composed
-        without = frozenset(place for place, name in enumerate(names) if name in asked.query.plus)
+        own = {*asked.query.plus, *asked.query.minus}
+        without = frozenset(place for place, name in enumerate(names) if name in own)
         lengths = np.linalg.norm(vectors, axis=1)
         found = search([vectors], lengths, asked.vector[None], count, without=[without])
         return [(names[place], score) for place, score in found[0]]

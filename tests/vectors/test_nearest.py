@@ -83,6 +83,14 @@ def test_an_analogy_leaves_its_own_words_out(ginza: VectorStore) -> None:
     assert not {"王", "女", "男"} & {
         r["item"] for r in answer(Request(plus=("王", "女"), minus=("男",), count=200), Answers())
     }
+    assert not {*"山海川"} & set(items(Request(plus=("山", "海"), minus=("川",), unit="char", count=5000)))
+
+
+def test_an_analogy_whose_words_cancel_each_other_out_is_near_to_nothing(ginza: VectorStore) -> None:
+    answers = Answers()
+    assert items(Request(("王", "男"), plus=("女",), minus=("女", "男", "王")), answers) == []
+    with pytest.raises(InputError, match="nothing is left of it"):
+        answers.check()
 
 
 @pytest.mark.parametrize(

@@ -15,4 +15,5 @@ $run benchmarks/unattended.py
 $run benchmarks/tokenization.py
 $run benchmarks/vectors.py
 $run benchmarks/classification.py
+$run benchmarks/classify_memory.py
 $run benchmarks/generation.py

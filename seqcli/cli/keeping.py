@@ -57,19 +57,11 @@ def recalibrate(
     ] = False,
 ) -> None:
     """Widen or narrow a model's intervals by what its journal got wrong; kept beside the weights."""
-    from seqcli.core import files
-    from seqcli.core.checkpoint import ModelFolder
-    from seqcli.forecasting import calibration, issue, sources
     from seqcli.forecasting import recalibrate as room
+    from seqcli.forecasting import sources
 
     panel = sources.of_journal(journal, source, table.read())
-    path = ModelFolder(model).calibrations
-    with files.lock(model):
-        model_id, before = issue.load(model).manifest.id, calibration.load(path)
-        mine = [one for one in before if one.model_id == model_id]
-        learnt = room.recalibrate(journal, panel, model_id, mine, force=force)
-        calibration.add(path, learnt)
-    out.result(room.result(learnt), str(model))
+    out.result(room.learn(model, journal, panel, force=force), str(model))
 
 
 @command("report", group=GROUP, example="seqcli report fx.db --output fx.html")

@@ -314,7 +314,8 @@ def _explained(path: Path, problem: sqlite3.Error) -> SeqcliError:
     if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
         return MachineError(where, f"cannot be opened or written ({problem})", "choose a file that you may write to")
     if kind == sqlite3.SQLITE_NOTADB:
-        return InputError(where, "not an SQLite file", "name another file for --journal; one that is not there is made")
+        hint = "give the file of forecast --journal, which makes one that is not there"
+        return InputError(where, "not an SQLite file", hint)
     hint = f"move it away, and a new one is begun; sqlite3 {path} .dump shows what can still be read"
     return InputError(where, f"a damaged journal ({problem})", hint)
 

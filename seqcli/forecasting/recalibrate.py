@@ -18,11 +18,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.core import clock
+from seqcli.core import checkpoint, clock, files
+from seqcli.core.checkpoint import ModelFolder
 from seqcli.core.statistics import LEVELS, crps_from_quantiles
 from seqcli.errors import InputError
 from seqcli.forecasting import calibration as calibrations
-from seqcli.forecasting import journal, outcomes
+from seqcli.forecasting import issue, journal, outcomes
 from seqcli.forecasting.calibration import MEDIAN, PAIRS, Calibration
 from seqcli.forecasting.data import Floats, Panel
 from seqcli.forecasting.outcomes import Outcomes
@@ -40,6 +41,29 @@ _FLAT = 1e-9  # of the 95 % interval; prices that went through a journal differ 
 _LEAST, _MOST = 0.2, 5.0  # a factor beyond these says that something else is wrong
 
 Mask = NDArray[np.bool_]
+
+
+def learn(model: Path, path: Path, panel: Panel, *, force: bool = False) -> Result:
+    """A calibration of a model folder, kept in it.
+
+    Arguments:
+        model: the folder.
+        path: the journal, and the other arguments, as of :func:`recalibrate`.
+        panel: the values of its series.
+        force: apply it whatever its check says.
+
+    Raises:
+        ModelError: no forecaster there, or its calibrations are damaged; a journal of a newer seqcli.
+        InputError: as :func:`recalibrate`.
+        TryLaterError: the model is in use.
+    """
+    checkpoint.peek(model, issue.KIND)  # before a lock is laid beside it
+    file = ModelFolder(model).calibrations
+    with files.lock(model):
+        model_id, before = issue.load(model).manifest.id, calibrations.load(file)
+        learnt = recalibrate(path, panel, model_id, [one for one in before if one.model_id == model_id], force=force)
+        calibrations.add(file, learnt)
+    return result(learnt)
 
 
 def recalibrate(

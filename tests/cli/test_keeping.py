@@ -44,6 +44,12 @@ def test_a_recalibration_changes_tomorrows_forecast_and_no_replay(quick: Run, se
     assert {row["in_sample"] for row in quick("backtest", season, *window).rows} == {False}
 
 
+def test_recalibrating_what_is_not_there_leaves_nothing(quick: Run, season: Path, tmp_path: Path) -> None:
+    ran = quick("recalibrate", "typo/fx", "fx.db", fails_with=4)
+    assert ran.stderr.startswith("error: typo/fx: no such model folder\n")
+    assert not (tmp_path / "typo").exists()
+
+
 def test_a_correction_that_does_harm_is_kept_but_applied_only_by_force(quick: Run, season: Path) -> None:
     ran = quick("recalibrate", season, "fx.db")
     content = json.loads((season / "calibration.json").read_text())

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _MOST = 100.0  # x_max
 _POWER = 0.75
 _BATCH = 4096  # entries whose gradients are taken together
-_LEAST = 1e-8  # keeps the first step of AdaGrad finite; its sums begin at 1, as in the authors' code
 
 
 class GloVe:
@@ -44,20 +43,20 @@ class GloVe:
         shape = (2, pairs.shape[0], settings.dim + 1)
         random = np.random.default_rng(settings.seed)
         self._sides = ((random.random(shape, dtype=np.float32) - 0.5) / settings.dim).astype(np.float32)
-        self._squares = np.ones(shape, dtype=np.float32)
+        self._squares = np.ones(shape, dtype=np.float32)  # AdaGrad's sums begin at 1, as in the authors' code
 
     def epoch(self, number: int) -> str:
         """Trains one epoch, from 0.
 
         Raises:
-            DivergedError: the loss is not a number any more.
+            DivergedError: the loss is not a number any more; the vectors are again those before this epoch.
         """
         order = np.random.default_rng([self._settings.seed, number]).permutation(len(self._target))
-        loss = 0.0
-        for start in range(0, len(order), _BATCH):
-            loss += self._step(order[start : start + _BATCH])
-        mean = loss / len(order)
+        before = self._sides.copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # looked for below
+            mean = sum(self._step(order[start : start + _BATCH]) for start in range(0, len(order), _BATCH)) / len(order)
         if not np.isfinite(mean):
+            self._sides = before
             raise DivergedError("glove", f"the loss is {mean} in epoch {number + 1}", "lower --learning-rate")
         return f"loss {mean:.4f}"
 
@@ -78,7 +77,7 @@ class GloVe:
         sum_of = sparse.csr_matrix((np.ones(len(ids), np.float32), (place, np.arange(len(ids)))))
         # AdaGrad: every number has its own rate, which falls with the squares of its gradients.
         self._squares[side][rows] += sum_of @ gradients**2
-        rate = self._settings.rate / np.sqrt(self._squares[side][rows] + _LEAST)
+        rate = self._settings.rate / np.sqrt(self._squares[side][rows])
         self._sides[side][rows] -= rate * (sum_of @ gradients)
 
     def state(self) -> dict[str, np.ndarray]:

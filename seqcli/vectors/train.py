@@ -18,7 +18,7 @@ from seqcli.core.safe_formats import dump_json, dump_tensors, read_json, read_te
 from seqcli.core.signals import Signals
 from seqcli.core.tokens import Form
 from seqcli.core.word_vectors import KIND, open_vectors
-from seqcli.errors import InputError, Interrupted, MachineError, ModelError, UsageError
+from seqcli.errors import DivergedError, InputError, Interrupted, MachineError, ModelError, UsageError
 from seqcli.results import Progress, Record, Result
 from seqcli.vectors import counts
 from seqcli.vectors.corpus import Corpus, Vocabulary, tokenized
@@ -99,7 +99,10 @@ def train(
 
     Raises:
         InputError: a source cannot be read, or holds too little.
+        UsageError: an option that the method has no use for.
         ModelError: the place holds something, or there is nothing to resume.
+        MachineError: gensim is not installed, or the folder cannot be written.
+        DivergedError: the loss stopped being a number; the last good vectors are saved.
         Interrupted: Ctrl-C or SIGTERM, after the epoch in hand was saved.
     """
     if resume and plan.method in COUNTED:
@@ -111,25 +114,56 @@ def train(
         corpus = yield from tokenized(sources, plan.unit, plan.form, plan.encoding)
         words = corpus.vocabulary(plan.min_count)
         began = time.monotonic()
-        vectors, history = yield from _made(corpus, words, plan, ModelFolder(out), resume=resume)
+        try:
+            vectors, history = yield from _made(corpus, words, plan, ModelFolder(out), resume=resume)
+        except LostError as lost:
+            if not ModelFolder(out).manifest.exists():  # a model that is there is worth more
+                made = _Made(sources, corpus, words, lost.vectors, lost.history)
+                _save(out, plan, made, [], overwrite=True)
+            raise
         seconds = time.monotonic() - began
         wanted, plan = plan.settings.epochs, replace(plan, epochs=len(history) or plan.epochs)
         rows = [_report(plan, words, vectors, seconds), *_baseline(corpus, plan)]
-        config = {**{k: v for k, v in asdict(plan).items() if k not in ("command", "threads", "max_minutes")},
-                  **asdict(plan.settings), "words": plan.unit, "recipe": _recipe(plan)}  # fmt: skip
-        manifest = Manifest(
-            kind=KIND, created=clock.now().isoformat(), command=plan.command, seed=plan.seed, metrics=tuple(rows),
-            data={"fingerprint": corpus.fingerprint, "sources": list(sources), "texts": corpus.texts,
-                  "tokens": words.total},
-        )  # fmt: skip
-        checkpoint.save(
-            out, manifest, config=config, tensors={"vectors": vectors}, documents={"vocab.json": list(words.words)},
-            history=history, card=_card(plan, words, rows[0]), overwrite=overwrite or resume,
-        )  # fmt: skip
+        _save(out, plan, _Made(sources, corpus, words, vectors, history), rows, overwrite=overwrite or resume)
     if write is not None:
         write_vectors(write, words.words, vectors)
     said = (*_sentences(plan, words, corpus, seconds, out), *_fitted(plan, wanted))
     return Result(tuple(rows), table=_table(rows), sentences=said)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What a model folder is written from."""
+
+    sources: Sequence[str]
+    corpus: Corpus
+    words: Vocabulary
+    vectors: np.ndarray
+    history: list[dict[str, Any]]
+
+
+class LostError(DivergedError):
+    """A training that diverged, with the last good vectors."""
+
+    def __init__(self, error: DivergedError, vectors: np.ndarray, history: list[dict[str, Any]]) -> None:
+        super().__init__(error.where, error.what, error.hint)
+        self.vectors, self.history = vectors, history
+
+
+def _save(out: Path, plan: Plan, made: _Made, rows: Sequence[Record], *, overwrite: bool) -> None:
+    """Writes the model folder; without rows, of a training that diverged."""
+    config = {**{k: v for k, v in asdict(plan).items() if k not in ("command", "threads", "max_minutes")},
+              **asdict(plan.settings), "words": plan.unit, "recipe": _recipe(plan)}  # fmt: skip
+    manifest = Manifest(
+        kind=KIND, created=clock.now().isoformat(), command=plan.command, seed=plan.seed, metrics=tuple(rows),
+        data={"fingerprint": made.corpus.fingerprint, "sources": list(made.sources), "texts": made.corpus.texts,
+              "tokens": made.words.total},
+    )  # fmt: skip
+    checkpoint.save(
+        out, manifest, config=config, tensors={"vectors": made.vectors},
+        documents={"vocab.json": list(made.words.words)}, history=made.history,
+        card=_card(plan, made.words, rows[0] if rows else None), overwrite=overwrite,
+    )  # fmt: skip
 
 
 def write_vectors(path: Path, words: Sequence[str], vectors: np.ndarray) -> None:
@@ -186,8 +220,10 @@ def _learn(
                 yield Progress("training", epoch + 1, epochs, f"{text}, {rate:,} words a second", line=True)
                 signals.heed(f"after epoch {epoch + 1} of {epochs}")
     except Interrupted:
-        _save(learner, folder, same, history)
+        _pause(learner, folder, same, history)
         raise
+    except DivergedError as error:
+        raise LostError(error, learner.vectors(), history) from error
     return learner.vectors(), history
 
 
@@ -211,7 +247,7 @@ def _begun_with(folder: ModelFolder) -> int:
     return epochs
 
 
-def _save(learner: Learner, folder: ModelFolder, same: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
+def _pause(learner: Learner, folder: ModelFolder, same: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
     with files.new_folder(folder.resume, overwrite=True) as new:
         (new / "state.safetensors").write_bytes(dump_tensors(learner.state()))
         (new / "state.json").write_text(dump_json({"settings": dict(same), "history": history}), encoding="utf-8")
@@ -306,12 +342,15 @@ def _fitted(plan: Plan, wanted: int) -> tuple[str, ...]:
     return (f"{allowed}; --epochs {plan.epochs} repeats them.",)
 
 
-def _card(plan: Plan, words: Vocabulary, row: Mapping[str, Any]) -> str:
-    near = "\n".join(f"- {word}: {' '.join(found)}" for word, found in row["neighbours"].items())
+def _card(plan: Plan, words: Vocabulary, row: Mapping[str, Any] | None) -> str:
+    near = "\n".join(f"- {word}: {' '.join(found)}" for word, found in row["neighbours"].items()) if row else ""
+    end = f"Neighbours of some words:\n\n{near}" if row else "The training diverged: these are the last good vectors."
+    # gensim's threads write over each other.
+    again = "gives" if plan.method not in ("word2vec", "fasttext") else "on one thread gives"
     return (
         f"# Word vectors: {plan.method}\n\n"
         f"- {len(words.words)} {plan.unit}s of {plan.dim} dimensions, {words.total} tokens in {words.texts} texts\n"
         f"- window {plan.window}, seen at least {plan.min_count} times: {words.coverage:.1%} of the running text\n"
-        f"- seed {plan.seed}; equal on one thread, {'always' if plan.method in COUNTED else 'only there'}\n\n"
-        f"Neighbours of some words:\n\n{near}\n"
+        f"- seed {plan.seed}, which {again} the same vectors again\n\n"
+        f"{end}\n"
     )

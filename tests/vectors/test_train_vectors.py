@@ -16,7 +16,7 @@ from signs import finished
 
 from seqcli.core.vector_files import VectorFile
 from seqcli.core.word_vectors import open_vectors
-from seqcli.errors import InputError, Interrupted, ModelError, UsageError
+from seqcli.errors import DivergedError, InputError, Interrupted, ModelError, UsageError
 from seqcli.results import Result
 from seqcli.vectors import counts, similar, train
 from seqcli.vectors.corpus import Corpus, Vocabulary, tokenized
@@ -234,6 +234,18 @@ def test_a_time_limit_trains_once_at_least_and_never_longer(
         assert json.loads((tmp_path / "m" / "config.json").read_text())["epochs"] == epochs
     with pytest.raises(UsageError, match="--max-minutes: tfidf is counted in one go"):
         finished(train.train([str(corpus)], tmp_path / "n", replace(PLANS["tfidf"], max_minutes=1.0)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_training_that_diverges_keeps_its_last_good_vectors(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="the loss is (nan|inf)"):
+        finished(train.train([str(corpus)], tmp_path / "m", replace(PLANS["glove"], rate=1e30)))
+    assert np.isfinite(open_vectors(tmp_path / "m").vectors).all()
+    assert "diverged" in (tmp_path / "m" / "README.md").read_text()
+    before = (tmp_path / "m" / "seqcli.json").read_bytes()
+    with pytest.raises(DivergedError):
+        finished(train.train([str(corpus)], tmp_path / "m", replace(PLANS["glove"], rate=1e30), overwrite=True))
+    assert (tmp_path / "m" / "seqcli.json").read_bytes() == before  # a model that is there is worth more
 
 
 def test_counts_are_not_resumed_and_a_model_is_not_overwritten(corpus: Path, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class VectorStore:
     """A table that was opened; nothing is read before it is asked for.
 
     Attributes:
+        path: its folder, whose name says which table it is, and of which time.
         about: what ``store.json`` says.
         vectors: ``(rows, dim)``, float32, as the source has them.
         norms: ``(rows,)``, the Euclidean length of each.
@@ -69,7 +70,7 @@ class VectorStore:
 
     def __init__(self, path: Path, about: Description) -> None:
         self.about = about
-        self._path = path
+        self.path = path
         loaded = {name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _TABLES}
         # Plain views: slicing a memmap object costs ten times as much.
         self.vectors, self.norms, self._offsets, self._rows, self._ranks, self._owners, self._settled, top = (
@@ -104,12 +105,12 @@ class VectorStore:
         every few pages, and memory for all pages), since the buffer stays in the processor's cache.
         """
         buffer = np.empty((max(1, _READ // (4 * self.about.dim)), self.about.dim), dtype="<f4")
-        with (self._path / "vectors.npy").open("rb") as file:
+        with (self.path / "vectors.npy").open("rb") as file:
             file.seek(HEADER)
             for start in range(0, len(self), len(buffer)):
                 block = buffer[: len(self) - start]
                 if file.readinto(block.data) != block.nbytes:
-                    raise ModelError(str(self._path), "ended while it was read", f"remove {self._path}, and try again")
+                    raise ModelError(str(self.path), "ended while it was read", f"remove {self.path}, and try again")
                 yield block
 
     def __contains__(self, key: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -47,9 +47,11 @@ class Request:
     on_error: OnError = "mark"
 
 
-def request(unit: str, model: str, surface_only: bool, recipe: str | None, **rest: Any) -> Request:
+def request(
+    unit: str, model: str, surface_only: bool, recipe: str | None, *, how: bool = False, on_error: OnError = "mark"
+) -> Request:
     """A request with its recipe read; see ``Request`` and ``Recipe.parse``."""
-    return Request(unit, model, surface_only, None if recipe is None else Recipe.parse(recipe), **rest)
+    return Request(unit, model, surface_only, None if recipe is None else Recipe.parse(recipe), how, on_error)
 
 
 @dataclass
@@ -118,6 +120,9 @@ def rows(request: Request) -> Rows:
         UsageError: options that do not go together.
         InputError, ModelError, MachineError: as ``open_vectors`` and ``Contextual``.
     """
+    if request.how and (request.unit == "text" or request.model.startswith(HF)):
+        of = "a text" if request.unit == "text" else "a piece of a network"
+        raise UsageError("--how", f"is of words and characters in a table, not of {of}", "leave it out")
     if request.model.startswith(HF):
         if request.unit == "char" or request.recipe is not None or request.surface_only:
             flag = "--unit char" if request.unit == "char" else "--recipe and --lookup"
@@ -203,18 +208,39 @@ def to_file(
         return parts.finish()
 
 
-def identity(request: Request, texts: Sequence[str], file: str | None, **how: object) -> str | None:
-    """Names the work of a call, so that an interrupted one is known again; None for standard input."""
+def identity(request: Request, texts: Sequence[str], file: str | None, **reading: object) -> str | None:
+    """Names the work of a call, so that an interrupted one is known again; None for standard input.
+
+    Arguments:
+        request: how.
+        texts: those that were typed.
+        file: a file, or a pattern that several match.
+        reading: how that is read.
+    """
     if file is None and list(texts) == ["-"]:
         return None
     if file == "-":
         return None
+    files = _stamps(map(Path, [] if file is None else matching(file)))
+    return repr((request, _table(request.model), tuple(texts), files, sorted(reading.items())))
+
+
+def _table(model: str) -> object:
+    """Which vectors a name stands for at this time; another training may have taken it since."""
+    if model.startswith(HF):
+        folder = Path(model.removeprefix(HF))
+        return _stamps(sorted(folder.iterdir())) if folder.is_dir() else None
+    return open_vectors(model).path.name
+
+
+def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Path, size and time of the last change of those that are there."""
     found = []
-    for path in map(Path, [] if file is None else matching(file)):
+    for path in paths:
         with contextlib.suppress(OSError):
             status = path.stat()
             found.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    return repr((request, tuple(texts), found, sorted(how.items())))
+    return found
 
 
 class _Words:

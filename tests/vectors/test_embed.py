@@ -165,8 +165,14 @@ def test_the_recipe_is_read_and_written_alike() -> None:
 
 @pytest.mark.parametrize(
     ("request_", "texts"),
-    [(Request(), []), (Request(recipe=Recipe.parse("content")), ["a"]), (Request(unit="char", model="hf:x"), ["a"])],
-    ids=["no text", "a recipe for one word", "characters of a network"],
+    [
+        (Request(), []),
+        (Request(recipe=Recipe.parse("content")), ["a"]),
+        (Request(unit="char", model="hf:x"), ["a"]),
+        (Request(unit="text", how=True), ["a"]),
+        (Request(model="hf:x", how=True), ["a"]),
+    ],
+    ids=["no text", "a recipe for one word", "characters of a network", "how a text is found", "how a piece is found"],
 )
 def test_what_does_not_go_together_is_refused(ginza: VectorStore, request_: Request, texts: list[str]) -> None:
     with pytest.raises(UsageError):
@@ -255,6 +261,16 @@ def test_parts_of_other_work_are_not_used(ginza: VectorStore, corpus: Path, tmp_
     corpus.write_text("猫\n", encoding="utf-8")
     assert written(corpus, path, Request(unit="text")) == 1
     assert len(np.load(path)) == 1 != len(first)
+
+
+def test_parts_of_vectors_that_were_trained_again_are_not_used(corpus: Path, tmp_path: Path) -> None:
+    table, path = tmp_path / "own.vec", tmp_path / "x.npy"
+    request = Request(unit="text", model=str(table), recipe=Recipe())
+    for number, stop_after in ((1, 1), (2, None)):
+        table.write_text("".join(f"{word} {number} {number * 10}\n" for word in ("猫", "薬", "見る", "を")), "utf-8")
+        embed.rows.cache_clear()  # as in another process
+        written(corpus, path, request, stop_after)
+    assert set(np.load(path)[:, 0].tolist()) == {0.0, 2.0}
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x"])

@@ -27,6 +27,7 @@ from seqcli.vectors.nearest import search
 
 Method = Literal["tfidf", "cooccurrence", "ppmi-svd", "word2vec", "fasttext", "glove"]
 COUNTED = ("tfidf", "cooccurrence", "ppmi-svd")
+FILES = {".vec": "word2vec text", ".txt": "word2vec text", ".glove": "GloVe text", ".bin": "word2vec binary"}
 
 _RATES = {"word2vec": 0.025, "fasttext": 0.025, "glove": 0.05}  # those of their authors
 _EPOCHS = {"word2vec": 5, "fasttext": 5, "glove": 25}
@@ -95,11 +96,11 @@ def train(
         plan: what is trained.
         overwrite: replace the model that is there, once the new one is whole.
         resume: go on with an interrupted run of a learned method.
-        write: the vectors as a file besides: ``.bin``, ``.glove``, or word2vec text with any other suffix.
+        write: the vectors as a file besides, in one of ``FILES``.
 
     Raises:
         InputError: a source cannot be read, or holds too little.
-        UsageError: an option that the method has no use for.
+        UsageError: an option that the method has no use for, or a suffix that is none of ``FILES``.
         ModelError: the place holds something, or there is nothing to resume.
         MachineError: gensim is not installed, or the folder cannot be written.
         DivergedError: the loss stopped being a number; the last good vectors are saved.
@@ -109,6 +110,8 @@ def train(
         raise UsageError("--resume", f"{plan.method} is counted in one go", "run it again with --overwrite")
     if plan.max_minutes is not None and plan.method in COUNTED:
         raise UsageError("--max-minutes", f"{plan.method} is counted in one go", "leave it out")
+    if write is not None:
+        _check_file(write)
     checkpoint.check_out(out, overwrite=overwrite, resume=resume)
     with files.lock(out):
         corpus = yield from tokenized(sources, plan.unit, plan.form, plan.encoding)
@@ -166,8 +169,16 @@ def _save(out: Path, plan: Plan, made: _Made, rows: Sequence[Record], *, overwri
     )  # fmt: skip
 
 
+def _check_file(path: Path) -> None:
+    """Refuses a name before the training that it would be the end of."""
+    if path.suffix not in FILES:
+        said = ", ".join(f"{suffix} ({what})" for suffix, what in FILES.items())
+        raise UsageError(f"--write {path}", f"the suffix {path.suffix!r} is no format of vectors", f"end it in {said}")
+    files.check_writable(path.absolute().parent)
+
+
 def write_vectors(path: Path, words: Sequence[str], vectors: np.ndarray) -> None:
-    """Writes vectors as a file, by its suffix: ``.bin`` word2vec binary, ``.glove`` GloVe text, else word2vec text."""
+    """Writes vectors as a file, by its suffix, which is one of ``FILES``."""
     binary, lines = path.suffix == ".bin", [] if path.suffix == ".glove" else [f"{len(words)} {vectors.shape[1]}\n"]
     parts = [line.encode() for line in lines]
     for word, vector in zip(words, vectors, strict=True):

@@ -238,7 +238,7 @@ def test_a_time_limit_trains_once_at_least_and_never_longer(
 
 @pytest.mark.filterwarnings("error")
 def test_a_training_that_diverges_keeps_its_last_good_vectors(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(DivergedError, match="the loss is (nan|inf)"):
+    with pytest.raises(DivergedError, match=r"the loss is (nan|inf)"):
         finished(train.train([str(corpus)], tmp_path / "m", replace(PLANS["glove"], rate=1e30)))
     assert np.isfinite(open_vectors(tmp_path / "m").vectors).all()
     assert "diverged" in (tmp_path / "m" / "README.md").read_text()
@@ -267,6 +267,12 @@ def test_the_vectors_are_written_as_a_file_and_read_back(corpus: Path, tmp_path:
     store = open_vectors(tmp_path / "m")
     assert list(file.words) == store.owners()
     np.testing.assert_array_equal(matrix, store.vectors)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v"])
+def test_a_file_of_no_known_format_is_refused_before_the_training(corpus: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no format of vectors"):
+        next(train.train([str(corpus)], tmp_path / "m", PLANS["ppmi-svd"], write=tmp_path / name))
 
 
 def test_gensim_reads_what_is_written_for_it(corpus: Path, tmp_path: Path) -> None:

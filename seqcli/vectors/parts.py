@@ -120,12 +120,13 @@ class Parts:
                   "vec": lambda rows: vector_files.text_header(rows, self._dim).encode()}.get(self._kind)  # fmt: skip
         file.write(header(0) if header else b"")
         begin, rows = file.tell(), 0
+        seen: set[bytes] = set()
         for part in self._all():
             if self._kind == "npy":
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, file)
             else:
-                rows += self._copy_lines(part, file)
+                rows += self._copy_lines(part, file, seen)
         if self._kind == "npy":
             rows = (file.tell() - begin) // (4 * self._dim)
         if header:
@@ -133,16 +134,17 @@ class Parts:
             file.write(header(rows))
         return rows
 
-    def _copy_lines(self, part: Path, file: io.BufferedWriter) -> int:
+    def _copy_lines(self, part: Path, file: io.BufferedWriter, seen: set[bytes]) -> int:
+        """Appends the lines of a part; of a ``.vec`` without those that name a word that was ``seen``."""
         rows = 0
         with part.open("rb") as source:
             for line in source:
                 # A table of vectors lists a word once, however often the text uses it.
                 if self._kind == "vec":
                     word = line.split(b" ", 1)[0]
-                    if word in self._seen:
+                    if word in seen:
                         continue
-                    self._seen.add(word)
+                    seen.add(word)
                 file.write(line)
                 rows += 1
         return rows
@@ -163,7 +165,6 @@ class Parts:
         return rows
 
     def _all(self) -> Iterator[Path]:
-        self._seen: set[bytes] = set()
         return (self._part(number) for number in range(self.done))
 
 

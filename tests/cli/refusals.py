@@ -21,5 +21,5 @@ def lines(ran: Ran) -> list[str]:
 
 
 def names(folder: Path) -> list[str]:
-    """What stands in a folder; the lock of a training, which has nothing in it, is left where it was."""
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".seqcli-lock-"))
+    """What stands in a folder."""
+    return sorted(path.name for path in folder.iterdir())

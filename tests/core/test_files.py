@@ -253,5 +253,49 @@ def test_a_lock_that_another_process_holds_means_try_later(tmp_path: Path) -> No
         with pytest.raises(TryLaterError, match="in use by another process"), files.lock(target, 0.05):
             pass
         process.kill()
+    assert len(listing(tmp_path)) == 1
     with files.lock(target):  # the dead lose their locks
         pass
+    assert listing(tmp_path) == []
+
+
+def test_a_lock_leaves_nothing_and_two_never_have_it_at_once(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from seqcli.core import files\n"
+        "target, inside, told = (Path(word) for word in sys.argv[1:])\n"
+        "for _ in range(200):\n"
+        "    with files.lock(target, 60):\n"
+        "        inside.mkdir()\n"  # fails where somebody is inside already
+        "        with told.open('a') as file:\n            file.write('.')\n"
+        "        inside.rmdir()\n"
+    )
+    place, told = tmp_path / "place", tmp_path / "told"
+    command = [sys.executable, "-c", program, str(place / "target"), str(place / "inside"), str(told)]
+    crowd = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [process.communicate()[1] for process in crowd] == [b""] * 3
+    assert told.read_text() == "." * 600
+    assert listing(place) == []
+
+
+def test_a_lock_is_held_whose_file_was_taken_away_at_the_last_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    flock, target, taken = fcntl.flock, tmp_path / "model", []
+
+    def late(descriptor: int, how: int) -> None:
+        if not taken:  # as its holder does on letting go
+            (name,) = listing(tmp_path)
+            (tmp_path / name).unlink()
+            taken.append(name)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with files.lock(target):
+        assert listing(tmp_path) == taken
+        monkeypatch.setattr(fcntl, "flock", flock)
+        with pytest.raises(TryLaterError), files.lock(target):
+            pass
+        assert listing(tmp_path) == taken
+    assert listing(tmp_path) == []

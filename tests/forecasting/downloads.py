@@ -58,4 +58,4 @@ def fails(url: str, limits: Limits = QUICK, **options: bool) -> SeqcliError:
 
 
 def holds(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".seqcli-lock-")}
+    return {p.name: p.read_bytes() for p in folder.iterdir()}

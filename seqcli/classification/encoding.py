@@ -133,12 +133,12 @@ class Split:
     texts: tuple[NDArray[np.int32], ...]
 
     @classmethod
-    def of(cls, texts: Iterable[Sequence[Token]]) -> Split:
-        """Numbers the tokens in the order in which they come."""
+    def of(cls, texts: Iterable[Iterable[Token | Kind]]) -> Split:
+        """Numbers the tokens, or what is known of them, in the order in which they come."""
         numbers: dict[Kind, int] = {}
         rows = []
         for text in texts:
-            kinds = [(token.surface, token.dictionary, token.normalized) for token in text]
+            kinds = (token[:3] for token in text)
             rows.append(np.array([numbers.setdefault(kind, len(numbers)) for kind in kinds], dtype=np.int32))
         return cls(tuple(numbers), tuple(rows))
 
@@ -191,7 +191,12 @@ class Features:
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Splits and looks up texts; an empty one has no tokens."""
-        return self.read(texts, Split.of(map(self.tokens, texts)))
+        return self.read(texts, self.split(texts))
+
+    def split(self, texts: Iterable[str]) -> Split:
+        """The same tokens of many texts, without where they stand."""
+        most = self.config.max_tokens
+        return Split.of(self.tokenizer.forms(_beginning(text.lstrip(), most))[:most] for text in texts)
 
     def read(self, texts: Sequence[str], split: Split) -> Encoded:  # noqa: ARG002 - UnitFeatures needs the texts
         """What the networks read of texts that were split before."""
@@ -243,8 +248,13 @@ class Features:
 def tokens(tokenizer: Tokenizer, text: str, most: int) -> list[Token]:
     """The first tokens of a text, at most ``most``; whitespace before them, however long, counts for nothing."""
     before = len(text) - len(text.lstrip())
-    found = tokenizer.tokens(text[before : before + most * _CHARACTERS_A_TOKEN])[:most]
+    found = tokenizer.tokens(_beginning(text[before:], most))[:most]
     return [token._replace(start=token.start + before, end=token.end + before) for token in found] if before else found
+
+
+def _beginning(text: str, most: int) -> str:
+    """As much of a text as holds ``most`` tokens."""
+    return text[: most * _CHARACTERS_A_TOKEN]
 
 
 def vocabulary(split: Split, *, min_count: int) -> tuple[list[str], list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seqcli.classification.encoding import Split
 from seqcli.classification.predict import Answer, Model
 from seqcli.core import figures
 from seqcli.results import Record
@@ -32,14 +33,14 @@ def explanation(model: Model, text: str, answer: Answer) -> list[dict[str, Any]]
         text: as it was given.
         answer: what the model said of it.
     """
-    tokens = answer.tokens
+    tokens = model.features.tokens(text)
     label = int(answer.log_probabilities.argmax())
     effects: list[float] = []
     last, step = min(len(tokens), LONGEST), max(1, _CHARACTERS // max(1, len(text)))
     for start in range(0, last, step):
         left_out = range(start, min(start + step, last))
         without = [text[: tokens[k].start] + text[tokens[k].end :] for k in left_out]
-        rest = [[*tokens[:k], *tokens[k + 1 :]] for k in left_out]
+        rest = Split.of([*tokens[:k], *tokens[k + 1 :]] for k in left_out)
         effects += (answer.log_probabilities[label] - model.log_probabilities(without, rest)[:, label]).tolist()
     return [
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seqcli.classification.config import PADDING, ClassifierConfig, prefix
 from seqcli.classification.encoding import Batch, Floats, Ints
 from seqcli.core.encoder import Encoder
-from seqcli.core.equations import LSTM, Array, sigmoid_
+from seqcli.core.equations import LSTM, Array, Cell, sigmoid_
 
 Bools = NDArray[np.bool_]
 
@@ -41,17 +41,14 @@ class _Spelling:
 
     def of_words(self, characters: Ints) -> Floats:
         """How words are spelt, ``(u, s)``, from ``(u, L)`` character ids."""
-        real = characters != PADDING
-        found = np.zeros((len(characters), len(self.bias)), np.float32)
-        spelt = real.any(axis=1)
-        if not spelt.any():
-            return found
-        around = np.pad(characters, ((0, 0), (1, 1)), constant_values=PADDING)
-        # Only where a character stands; a word is a run of such places.
-        sums = self.at[characters[real]] + self.before[around[:, :-2][real]] + self.after[around[:, 2:][real]]
-        starts = np.concatenate([[0], np.cumsum(real.sum(axis=1)[spelt])[:-1]])
-        found[spelt] = np.maximum(np.maximum.reduceat(sums, starts, axis=0) + self.bias, 0)
-        return found
+        found = np.full((len(characters), len(self.bias)), -np.inf, np.float32)
+        around = np.pad(characters.T, ((1, 1), (0, 0)), constant_values=PADDING)
+        for before, at, after in zip(around, around[1:], around[2:], strict=False):
+            real = np.flatnonzero(at != PADDING)
+            sums = self.at[at[real]] + self.before[before[real]] + self.after[after[real]]
+            found[real] = np.maximum(found[real], sums)
+        found += self.bias
+        return np.maximum(found, 0, out=found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +82,9 @@ class Member:
 
     def forward(self, batch: Batch) -> tuple[Floats, Floats]:
         """Logits ``(b, c)`` and attention ``(b, t)``, which is 0 at the padding."""
-        known = self._known(batch)  # (u, f)
         encoders = [self.encoder] if self.encoder_reverse is None else [self.encoder, self.encoder_reverse]
-        # W x is worked out once for a distinct token, wherever it stands: most of what a large batch would cost.
-        tables = [known @ encoder.layers[0][0].W.T + encoder.layers[0][0].b for encoder in encoders]  # (u, gates·h)
+        known = self._known(batch)  # (u, f)
+        tables = [_table(encoder.layers[0][0], known) for encoder in encoders]
         logits = np.tile(np.log(self.prior), (len(batch), 1))
         attention = np.zeros(batch.tokens.shape, np.float32)
         order = np.argsort(-batch.lengths, kind="stable")  # the longest first, so that those still read are the first
@@ -106,27 +102,30 @@ class Member:
         self, encoders: Sequence[Encoder], tables: Sequence[Array], tokens: Ints, lengths: Ints
     ) -> tuple[Array, Array]:
         """The same of texts ``(b, t)`` without an empty one, the longest first."""
-        steps = np.arange(tokens.shape[1])[:, None]
-        mask = steps < lengths  # (t, b)
-        turned = np.where(mask, lengths - 1 - steps, steps)  # (t, b): each text from its end, and back again
-        orders = (tokens, np.take_along_axis(tokens, turned.T, axis=1))
-        read = [_walk(*one, mask) for one in zip(encoders, tables, orders, strict=False)]  # (t, b, hidden) each
-        weight, bias = self.attention
         size = self.config.hidden
-        sums = read[0] @ weight[:, :size].T  # (t, b, a)
-        if len(read) > 1:
-            sums += np.take_along_axis(read[1] @ weight[:, size:].T, turned[..., None], axis=0)
+        steps = np.arange(tokens.shape[1])
+        mask = steps < lengths[:, None]  # (b, t)
+        active, rows = mask.sum(axis=0).tolist(), np.arange(len(tokens))
+        onwards = np.tile(steps, (len(tokens), 1))  # (b, t): the places of each text as they are read
+        back = np.where(mask, lengths[:, None] - 1 - steps, 0)
+        # At the padding -1, which is never larger than what is read, and counts for nothing in the mean.
+        read = np.full((*tokens.shape, len(encoders) * size), -1, np.float32)
+        for k, (encoder, table, places) in enumerate(zip(encoders, tables, (onwards, back), strict=False)):
+            turned = np.take_along_axis(tokens, places, axis=1)
+            for t, h in enumerate(_steps(encoder, table, turned, active)):
+                read[rows[: len(h)], places[: len(h), t], k * size : (k + 1) * size] = h
+        weight, bias = self.attention
+        sums = read.reshape(-1, read.shape[2]) @ weight.T
         sums += bias
-        scores = np.where(mask, np.tanh(sums, out=sums) @ self.query, np.float32(-1e30))  # (t, b)
-        attention = np.exp(scores - scores.max(axis=0)) * mask
-        attention /= attention.sum(axis=0)
-        weights = (attention, np.take_along_axis(attention, turned, axis=0))
-        pooled = [(w[..., None] * h).sum(axis=0) for w, h in zip(weights, read, strict=False)]  # (b, hidden) each
-        pooled += [np.where(mask[..., None], h, np.float32(-1)).max(axis=0) for h in read]
+        scores = (np.tanh(sums, out=sums) @ self.query).reshape(mask.shape)
+        scores[~mask] = -1e30
+        attention = np.exp(scores - scores.max(axis=1, keepdims=True))
+        attention /= attention.sum(axis=1, keepdims=True)
+        pooled = [(attention[:, None] @ read)[:, 0], read.max(axis=1)]  # (b, hidden) of both directions
         if self.config.unit != "token":
-            pooled.append(read[0][lengths - 1, np.arange(len(lengths))])
+            pooled.append(read[np.arange(len(lengths)), lengths - 1, :size])
         weight, bias = self.output
-        return np.concatenate(pooled, axis=1) @ weight.T + bias, attention.T
+        return np.concatenate(pooled, axis=1) @ weight.T + bias, attention
 
     def _known(self, batch: Batch) -> Floats:
         """What is known of each distinct token, ``(u, f)``."""
@@ -138,45 +137,68 @@ class Member:
         return np.concatenate(parts, axis=1)
 
 
-def _walk(encoder: Encoder, table: Array, tokens: Ints, mask: Bools) -> Array:
-    """What an encoder makes of each token, ``(t, b, hidden)``; anything at the padding.
+def _table(cell: Cell, known: Floats) -> Array:
+    """W x + b of each distinct token, ``(gates, u, h)``, wherever it stands: most of what a large batch would cost."""
+    table = known @ cell.W.reshape(cell.gates, cell.hidden_size, -1).transpose(0, 2, 1)
+    table += cell.b.reshape(cell.gates, 1, -1)
+    return table
+
+
+def _steps(encoder: Encoder, table: Array, tokens: Ints, active: Sequence[int]) -> Iterator[Array]:
+    """What an encoder makes of each token, ``(n, hidden)`` after each step; to be used before the next.
 
     Arguments:
-        encoder: reads in one direction.
-        table: W x + b of its first layer for each distinct token, ``(u, gates·h)``.
-        tokens: ``(b, t)``, the longest texts first.
-        mask: ``(t, b)``, where a token stands.
+        encoder: of one direction.
+        table: of its first layer.
+        tokens: ``(b, t)`` in the order in which they are read, the longest texts first.
+        active: how many texts still have a token, n of each step.
     """
-    active = mask.sum(axis=1).tolist()
     (cell,), *above = encoder.layers
-    rows = np.zeros((*mask.shape, cell.hidden_size), np.float32)  # (t, b, hidden)
-    if isinstance(cell, LSTM):
-        _walk_lstm(cell, table, tokens, active, rows)
-    else:
-        state = cell.zero_state(len(tokens))
-        for t, n in enumerate(active):
-            state = cell.step(table[tokens[:n, t]].T, tuple(s[:, :n] for s in state))
-            rows[t, :n] = state[0].T
-    columns = rows.transpose(0, 2, 1)
+    read = _lstm(cell, table, tokens, active) if isinstance(cell, LSTM) else _cell(cell, table, tokens, active)
+    if not above:
+        yield from read
+        return
+    columns = np.zeros((len(active), cell.hidden_size, len(tokens)), np.float32)
+    for t, h in enumerate(read):
+        columns[t, :, : len(h)] = h.T
     for (cell,) in above:
         columns, _ = cell.forward(columns, None, active)
-    return columns.transpose(0, 2, 1)
+    for t, n in enumerate(active):
+        yield columns[t, :, :n].T
 
 
-def _walk_lstm(cell: LSTM, table: Array, tokens: Ints, active: Sequence[int], rows: Array) -> None:
-    """``LSTM.step`` with a text as a row, as the table has it: turning each step's rows into columns costs a third."""
+def _cell(cell: Cell, table: Array, tokens: Ints, active: Sequence[int]) -> Iterator[Array]:
+    """The h of any cell after each step."""
+    state = cell.zero_state(len(tokens))
+    for t, n in enumerate(active):
+        projected = table[:, tokens[:n, t]].transpose(0, 2, 1).reshape(-1, n)
+        state = cell.step(projected, tuple(s[:, :n] for s in state))
+        yield state[0].T
+
+
+def _lstm(cell: LSTM, table: Array, tokens: Ints, active: Sequence[int]) -> Iterator[Array]:
+    """The same of an LSTM, a text as a row, as the table has it: to turn them costs a third.
+
+    A gate is a matrix of its own, so that whatever is done to it runs through memory from end to end.
+    """
     size = cell.hidden_size
-    U = np.ascontiguousarray(cell.U.T)  # (h, 4h)
+    U = cell.U.reshape(4, size, size).transpose(0, 2, 1)
+    room, more = np.empty((2, 4 * size * len(tokens)), np.float32)
     h, c = np.zeros((2, len(tokens), size), np.float32)
     for t, n in enumerate(active):
-        a = h[:n] @ U
-        a += table[tokens[:n, t]]
-        gates, g = sigmoid_(a[:, : 3 * size]), np.tanh(a[:, 3 * size :])
-        c = gates[:, size : 2 * size] * c[:n]
-        g *= gates[:, :size]
-        c += g
-        h = np.tanh(c, out=rows[t, :n])
-        h *= gates[:, 2 * size :]
+        h, c = h[:n], c[:n]
+        a, x = room[: 4 * size * n].reshape(4, n, size), more[: 4 * size * n].reshape(4, n, size)
+        np.take(table, tokens[:n, t], axis=1, out=x, mode="clip")
+        if t:
+            x += np.matmul(h, U, out=a)
+        i, f, o, g = x
+        sigmoid_(x[:3])
+        np.tanh(g, out=g)
+        c *= f
+        c += np.multiply(g, i, out=g)
+        np.tanh(c, out=h)
+        h *= o
+        yield h
 
 
 @dataclass(frozen=True, eq=False)

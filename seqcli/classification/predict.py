@@ -34,7 +34,7 @@ LINEAR = "linear.safetensors"
 
 # Tokens of texts that the networks read together. What is known of a word is worked out once for all of them, and kept
 # so long: four kilobytes a distinct word.
-_TOKENS = 32_768
+_TOKENS = 131_072
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Answer:
 
     Arguments:
         log_probabilities: ``(labels,)``, natural logarithms.
-        tokens: what the networks read.
+        empty: the text has no tokens.
     """
 
     log_probabilities: Floats
-    tokens: Sequence[Token]
+    empty: bool
 
     @property
     def probabilities(self) -> Floats:
@@ -93,21 +93,24 @@ class Model:
         return np.asarray(np.exp(self.log_probabilities(texts, self.split(texts))))
 
     def answers(self, texts: Sequence[str]) -> list[Answer]:
-        """The same, with what was read of each text."""
-        tokens = self.split(texts)
-        return list(map(Answer, self.log_probabilities(texts, tokens), tokens))
+        """The same, a text at a time."""
+        split = self.split(texts)
+        return [
+            Answer(logs, not len(tokens))
+            for logs, tokens in zip(self.log_probabilities(texts, split), split.texts, strict=True)
+        ]
 
-    def log_probabilities(self, texts: Sequence[str], tokens: Sequence[Sequence[Token]]) -> Floats:
+    def log_probabilities(self, texts: Sequence[str], split: Split) -> Floats:
         """Natural logarithms of the probabilities of texts that were split already, ``(texts, labels)``."""
         logs = np.tile(np.log(self.tensors["prior"]), (len(texts), 1)).astype(float)
-        told = [k for k, text in enumerate(tokens) if text]
+        told = [k for k, tokens in enumerate(split.texts) if len(tokens)]
         if told:
-            logs[told] = self._told([texts[k] for k in told], [tokens[k] for k in told])
+            logs[told] = self._told([texts[k] for k in told], Split(split.kinds, tuple(split.texts[k] for k in told)))
         return logs
 
-    def _told(self, texts: Sequence[str], tokens: Sequence[Sequence[Token]]) -> Floats:
+    def _told(self, texts: Sequence[str], split: Split) -> Floats:
         """The same of texts with at least one token."""
-        encoded = self.features.read(texts, Split.of(tokens))
+        encoded = self.features.read(texts, split)
         logs = np.empty((len(texts), len(self.labels)), np.float32)
         order = np.argsort(encoded.lengths, kind="stable")  # texts of one length need no padding
         parts = encoded.lengths[order].cumsum() // _TOKENS
@@ -115,8 +118,7 @@ class Model:
             logs[rows] = self._network.log_probabilities(encoded.batch(rows))
         linear = None
         if self.linear is not None and self.config.fusion:
-            words = [[token.normalized for token in text] for text in tokens]
-            linear = self.linear.log_probabilities(texts, words)
+            linear = self.linear.log_probabilities(texts, split.normalized())
         return fuse(logs, linear, self.config.fusion, self.config.temperature)
 
     def attention(self, text: str, tokens: Sequence[Token]) -> Floats:
@@ -126,9 +128,9 @@ class Model:
         attention = self._network.forward(self.features.read([text], Split.of([tokens])).batch([0]))[1][0]
         return self.features.shares(text, tokens, attention)
 
-    def split(self, texts: Sequence[str]) -> list[list[Token]]:
+    def split(self, texts: Sequence[str]) -> Split:
         """The tokens of each text that the networks read."""
-        return [self.features.tokens(text) for text in texts]
+        return self.features.split(texts)
 
     @cached_property
     def _network(self) -> Network:

@@ -23,7 +23,7 @@ from seqcli.errors import UsageError
 from seqcli.results import Progress, Record
 
 UNSURE = "unsure"
-BATCH = 512
+BATCH = 2048
 _TITLE = 40  # characters of a text above its picture
 _CHARACTERS = 100_000  # of a batch: what is in memory at once stays below a hundred megabytes
 
@@ -248,10 +248,10 @@ def _batch(
             answer = next(answers)
             record = _record(model, request, item, answer, tally)
             records.append(record)
-            if answer.tokens:
-                tally.labels[record[tally.columns["predicted"]]] += 1
-            else:
+            if answer.empty:
                 tally.empty += 1
+            else:
+                tally.labels[record[tally.columns["predicted"]]] += 1
             continue
         tally.failed += 1
         tally.first = tally.first or str(item.error)

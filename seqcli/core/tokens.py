@@ -100,6 +100,17 @@ class Tokenizer:
             return text.split()
         return [word for _, morphemes in self._analysed(text) for word in _WORDS[self.form](morphemes)]
 
+    def forms(self, text: str) -> list[tuple[str, str, str]]:
+        """Surface, dictionary and normalized form of each token: the first three fields of ``tokens``, but faster."""
+        if self.kind != "ginza":
+            return [(word, word, word) for word in self.words(text)]
+        return [
+            (surface, m.dictionary_form() or surface, m.normalized_form() or surface)
+            for _, morphemes in self._analysed(self.normalized(text))
+            for m in morphemes
+            if (surface := m.surface()) and not surface.isspace()
+        ]
+
     def wakati(self, text: str) -> str:
         """The tokens of a text in one line, separated by one space; whitespace inside of a token is one space, too."""
         if self.kind == "ginza" and self.form == "surface":

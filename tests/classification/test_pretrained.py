@@ -149,7 +149,7 @@ def test_numpy_and_pytorch_agree_and_spaces_have_no_label_of_their_own(whole: Pa
     model = predict.load(whole)
     texts = ["昨日の焼肉", "水泳", "", " \n", "鯖🐟", "試合の話をした" * 60]
     by_numpy = model.probabilities(texts)
-    encoded = model.features.read(texts, Split.of(model.split(texts)))
+    encoded = model.features.read(texts, model.split(texts))
     net = Classifier(model.config, len(model.features.words), len(model.features.characters), torch.zeros(2))
     first = {name: value for name, value in model.tensors.items() if not name.startswith("member.")}
     net.load_state_dict({name: torch.from_numpy(value) for name, value in first.items()})

@@ -196,7 +196,7 @@ def generate(
         raise UsageError("--stream", "is plain text, and --show-probabilities records", "give one of the two")
     if stream and out.explicit and out.format != "table":
         raise UsageError("--stream", f"is plain text, and --format {out.format} records", "give one of the two")
-    writer, tally, given = load(model), sample.Tally(), Texts([prompt], encoding=encoding)
+    writer, tally, given = load(model), sample.Tally(), Texts([prompt], encoding=encoding, warn=out.warn)
     out.tell((), writer.warnings())
     if not temperature and request.count > 1 and fill is None:
         out.warn(f"--temperature 0 always takes the likeliest: the {request.count} texts of a prompt are equal")

@@ -51,7 +51,7 @@ def tokenize(
     from seqcli.text import tokenizing as room
 
     out.tell((), files_among(texts or ()))
-    given = Texts(texts, file, encoding, on_error)
+    given = Texts(texts, file, encoding, on_error, out.warn)
     splitter = Tokenizer(split_mode, form, user_dictionary, tokenizer, normalize)
     splitting = room.Splitting(splitter, analyze, wakati)
     if output is not None:

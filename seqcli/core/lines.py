@@ -35,6 +35,16 @@ _LINE_BY_LINE = {
 # What ``auto`` tries; codec and name.
 _TRIED = {"utf-8": "UTF-8", "iso2022_jp_ext": "ISO-2022-JP", "euc_jp": "EUC-JP", "cp932": "cp932"}
 
+# How files begin that hold no text, whatever they are called; what each is, and what to do about it.
+_SHEET = "save a sheet as CSV, a document as text; unpack an archive"
+_NO_TEXT = {
+    b"PK\x03\x04": ("an Office document or a zip archive", _SHEET),
+    b"\xd0\xcf\x11\xe0": ("an Office document", _SHEET),
+    b"%PDF-": ("a PDF", "save what it says as text: pdftotext, for example"),
+    b"PAR1\x15": ("a Parquet file", "read it as a table: --input-format parquet, or end its name in .parquet"),
+    b"\x1f\x8b": ("packed with gzip", "end its name in .gz, or unpack it first: gunzip -c"),
+}
+
 # Python's cp932 lets these unused bytes through; they mean that the text is something else.
 _NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
 
@@ -104,6 +114,9 @@ class Lines(Iterator[str]):
         head = next(blocks, b"")
         while len(head) < 3 and head[:1] in (b"\xef", b"\xff", b"\xfe") and (more := next(blocks, b"")):
             head += more
+        for start, (what, hint) in _NO_TEXT.items():
+            if head.startswith(start):
+                raise InputError(self.name, f"is {what}, not text", hint)
         if self._encoding in ("auto", "utf-8") and head.startswith(codecs.BOM_UTF8):
             self._encoding, head = "utf-8", head[len(codecs.BOM_UTF8) :]
         elif self._encoding == "auto" and head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -227,12 +240,12 @@ def open_input(source: str | Path, stdin: io.BufferedIOBase | None = None) -> Ab
     """
     if str(source) == "-":
         if stdin is None and sys.stdin is None:
-            raise InputError("stdin", "is closed")
+            raise InputError("stdin", "is closed", "give a file, or send something in: < FILE")
         return nullcontext(stdin or cast("io.BufferedIOBase", sys.stdin.buffer))
     path = Path(source)
     try:
         if path.is_dir():
-            raise InputError(str(source), "is a folder, not a file")
+            raise InputError(str(source), "is a folder, not a file", f"name a file in it, or '{path / '*.txt'}'")
         if path.suffix.lower() == ".gz":
             import gzip
 

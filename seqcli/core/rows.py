@@ -157,7 +157,11 @@ def _format_of(name: str, source: str | Path) -> str:
         raise UsageError(name, "a table from - does not say its format", "add --input-format csv (tsv, jsonl, parquet)")
     suffix = Path(name.removesuffix(".gz")).suffix.lower()
     if suffix not in _SUFFIXES:
-        raise UsageError(name, f"the suffix {suffix!r} is not a known table format", "add --input-format csv")
+        with open_input(source):  # says what is wrong if it is not there
+            pass
+        json = "add --input-format jsonl if each line is a record; of an array: jq -c '.[]' makes such lines"
+        hint = json if suffix == ".json" else "save it as CSV, or add --input-format if it is one of the formats"
+        raise UsageError(name, f"the suffix {suffix!r} is not a known table format ({', '.join(FORMATS)})", hint)
     return _SUFFIXES[suffix]
 
 
@@ -233,7 +237,8 @@ def _json_rows(lines: Lines) -> Iterator[Row]:
             continue
         except (ValueError, RecursionError) as problem:
             what = f"not JSON ({problem}): {_shown(line.strip())}"
-            yield Row(lines.name, lines.number, {}, InputError(f"{lines.name}: row {lines.number}", what))
+            hint = "JSON lines hold a record in each line; of another format: --input-format csv, for example"
+            yield Row(lines.name, lines.number, {}, InputError(f"{lines.name}: row {lines.number}", what, hint))
             continue
         if isinstance(values, dict):
             yield Row(lines.name, lines.number, values)
@@ -273,8 +278,12 @@ def _parquet_records(source: str | Path, stdin: io.BufferedIOBase | None) -> Ite
 
 def _once_each(name: str, columns: tuple[str, ...]) -> tuple[str, ...]:
     twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice == "":
+        places = [str(place) for place, column in enumerate(columns, 1) if not column]
+        what = f"its header has no name for the columns {', '.join(places[:-1])} and {places[-1]}"
+        raise InputError(name, what, "name them, or take out what follows the last comma")
     if twice is not None:
-        raise InputError(name, f"its header names the column {twice!r} twice")
+        raise InputError(name, f"its header names the column {twice!r} twice", "rename one of the two")
     return columns
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from seqcli.core.lines import BadLineError, Lines, matching
+from seqcli.core.lines import BadLineError, Lines, display_name, matching
 from seqcli.core.rows import FORMATS, OnError, Row, read_table
 from seqcli.core.rows import text as text_of
 from seqcli.errors import InputError, UsageError
 
 _ROWS = 500  # rows that are worked on together, and
 _CHARACTERS = 20_000  # their characters in all: what is in memory at once
+_SHOWN = 80  # characters of a line that are shown in a warning
 
 
 class Text(NamedTuple):
@@ -52,7 +54,7 @@ def items(
         column: the text of a table.
         encoding: of the file.
         on_error: a bad row is yielded with its error, unless this is ``fail``; a line keeps what of it can be read.
-        warn: is told if standard input is read line by line and begins like a table.
+        warn: is told if what is read line by line begins like a table.
     """
     if (file is None) == (not texts):
         what = "no text" if file is None else "both arguments and --file"
@@ -60,10 +62,9 @@ def items(
     if file is None and list(texts) != ["-"]:
         alone(texts)
         return iter([Item(_repaired(text)) for text in texts])
-    sources = matching(file or "-")
-    if warn is not None and sources == ["-"] and input_format is None:
-        return _warned(_rows("-", None, column, encoding, on_error), column, warn)
-    return itertools.chain.from_iterable(_rows(one, input_format, column, encoding, on_error) for one in sources)
+    sources = matching("-" if file is None else file)
+    rows = ((one, _rows(one, input_format, column, encoding, on_error)) for one in sources)
+    return itertools.chain.from_iterable(_warned(each, one, column, warn) if warn else each for one, each in rows)
 
 
 def alone(texts: Sequence[str]) -> None:
@@ -79,7 +80,8 @@ def alone(texts: Sequence[str]) -> None:
 
 def files_among(texts: Sequence[str]) -> tuple[str, ...]:
     """Sentences about texts that are names of files here: whoever types one seldom means its name."""
-    found = [text for text in texts if os.path.isfile(text)]  # noqa: PTH113 - Path's raises where a text is long
+    named = [text for text in texts if text != "-"]  # which is standard input, whatever files there are
+    found = [text for text in named if os.path.isfile(text)]  # noqa: PTH113 - Path's raises where a text is long
     return tuple(f"{name} was taken as a text; there is a file of that name: --file {name} reads it" for name in found)
 
 
@@ -90,16 +92,33 @@ def _rows(source: str, input_format: str | None, column: str, encoding: str, on_
     return _table(source, input_format, column, encoding, on_error)
 
 
-def _warned(lines: Iterator[Item], column: str, warn: Callable[[str], None]) -> Iterator[Item]:
-    """The lines as they are, after a word about a first one that is the header of a table with that column."""
-    for item in itertools.islice(lines, 1):
-        for kind, delimiter in (("csv", ","), ("tsv", "\t")):
-            names = [name.strip().strip('"') for name in item.text.split(delimiter)]
-            if len(names) > 1 and column in names:
-                what = f"the first line, {item.text.strip()!r}, is the header of a table, and is taken as a text"
-                warn(f"stdin: {what}; --input-format {kind} reads the table")
+def _warned(rows: Iterator[Item], source: str, column: str, warn: Callable[[str], None]) -> Iterator[Item]:
+    """The rows as they are, after a word about a first line that begins a table with that column."""
+    for item in itertools.islice(rows, 1):
+        kind, what = _table_begun(item.text, column) if item.columns is None else ("", "")
+        if kind:
+            warn(f"{display_name(source)}: {what}; --input-format {kind} reads the table")
         yield item
-    yield from lines
+    yield from rows
+
+
+def _table_begun(line: str, column: str) -> tuple[str, str]:
+    """The format of a table that begins with this line and has that column, and a sentence; else two empty ones."""
+    start = line.strip()
+    shown = repr(start if len(start) <= _SHOWN else start[:_SHOWN] + "…")
+    if start.startswith(("{", "[{")):
+        try:
+            record = json.loads(start)
+        except (ValueError, RecursionError):
+            return "", ""
+        if isinstance(record, list):
+            return "jsonl", f"the first line, {shown}, is a JSON array, and is taken as a text; jq -c '.[]' divides it"
+        return ("jsonl", f"the first line, {shown}, is JSON, and is taken as a text") if column in record else ("", "")
+    for kind, delimiter in (("csv", ","), ("tsv", "\t")):
+        names = [name.strip().strip('"') for name in line.split(delimiter)]
+        if len(names) > 1 and column in names:
+            return kind, f"the first line, {shown}, is the header of a table, and is taken as a text"
+    return "", ""
 
 
 def _lines(lines: _Lines, on_error: OnError) -> Iterator[Item]:
@@ -161,6 +180,7 @@ class Texts(Iterator[Text]):
         file: a file of one text a line (``.gz`` too), instead, or a pattern that several match.
         encoding: of the files or of standard input; ``auto`` finds the usual Japanese ones.
         on_error: what a line does that cannot be decoded: stay with ``�`` where it is broken, be left out, or raise.
+        warn: is told if a file or standard input begins like a table with a column ``text``.
 
     Attributes:
         bad: how many lines could not be decoded so far.
@@ -173,7 +193,12 @@ class Texts(Iterator[Text]):
     """
 
     def __init__(
-        self, words: Sequence[str] | None, file: Path | None = None, encoding: str = "auto", on_error: OnError = "mark"
+        self,
+        words: Sequence[str] | None,
+        file: Path | None = None,
+        encoding: str = "auto",
+        on_error: OnError = "mark",
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         if words and file is not None:
             raise UsageError("--file", "cannot be read besides texts on the command line", "give one or the other")
@@ -184,6 +209,7 @@ class Texts(Iterator[Text]):
         self.settings = {"encoding": encoding, "on_error": on_error}
         self._first = ""
         self._on_error = on_error
+        self._warn = warn
         self.files = [] if file is None else matching(file)
         piped = words == ["-"]
         self._words = iter(enumerate([] if piped or not words else words, 1))
@@ -207,6 +233,10 @@ class Texts(Iterator[Text]):
                 if self._on_error == "skip":
                     continue
                 line = lines.lenient()
+            if lines.number == 1 and self._warn is not None:
+                _, what = _table_begun(line, "text")
+                if what:
+                    self._warn(f"{lines.name}: {what}; what is read here is a text a line")
             return Text(self._before + lines.number, line.removesuffix("\n"))
         number, word = next(self._words)
         return Text(number, _repaired(word))

@@ -172,6 +172,25 @@ def test_a_folder_is_not_a_table(tmp_path: Path) -> None:
         rows.read_table(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "what", "hint"),
+    [
+        (b"PK\x03\x04\x14", "is an Office document or a zip archive, not text", "CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1", "is an Office document, not text", "CSV"),
+        (b"%PDF-1.7\n", "is a PDF, not text", "pdftotext"),
+        (b"PAR1\x15\x04", "is a Parquet file, not text", "--input-format parquet"),
+        (gzip.compress(b"text"), "is packed with gzip, not text", ".gz"),
+    ],
+)
+def test_what_is_no_text_is_said_by_its_first_bytes(tmp_path: Path, content: bytes, what: str, hint: str) -> None:
+    path = tmp_path / "posts.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        list(rows.read_lines(path))
+    assert (caught.value.where, caught.value.what) == (str(path), what)
+    assert hint in (caught.value.hint or "")
+
+
 def test_a_name_with_a_nul_is_bad_input() -> None:
     with pytest.raises(InputError):
         rows.read_table("a\0b.csv")

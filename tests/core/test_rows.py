@@ -84,6 +84,12 @@ def test_a_header_that_names_a_column_twice_is_refused() -> None:
     assert "'value' twice" in refused("date,value, value\n1,2,3\n").what
 
 
+def test_columns_without_a_name_are_told_by_their_places() -> None:
+    error = refused("date,value,, \n1,2,3,4\n")
+    assert error.what == "its header has no name for the columns 3 and 4"
+    assert "last comma" in (error.hint or "")
+
+
 @pytest.mark.parametrize("input_format", ["csv", "tsv", "jsonl"])
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
 def test_an_empty_table_is_called_empty(content: str, input_format: str) -> None:
@@ -211,6 +217,15 @@ def test_the_format_can_be_given_whatever_the_suffix(tmp_path: Path) -> None:
     assert rows.read_table(path, input_format="csv").columns == ("a", "b")
     with pytest.raises(UsageError, match=r"suffix '\.txt'"):
         rows.read_table(path)
+
+
+def test_a_suffix_that_tells_nothing_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("[]")
+    with pytest.raises(UsageError) as caught:
+        rows.read_table(tmp_path / "t.json")
+    assert "--input-format jsonl" in (caught.value.hint or "")
+    with pytest.raises(InputError, match="no such file"):
+        rows.read_table(tmp_path / "not there")
 
 
 def test_standard_input_must_say_its_format() -> None:

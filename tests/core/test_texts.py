@@ -46,6 +46,10 @@ def test_standard_input_ends_where_it_ends(monkeypatch: pytest.MonkeyPatch) -> N
         ("text,label", "--input-format csv"),
         ('id, "text"', "--input-format csv"),
         ("id\ttext", "--input-format tsv"),
+        ('{"id": 1, "text": "犬"}', "--input-format jsonl"),
+        ('[{"text": "犬"}]', "--input-format jsonl"),
+        ('{"body": "犬"}', ""),
+        ("{text} is not JSON", ""),
         ("text", ""),
         ("body,label", ""),
         ("some text, label", ""),
@@ -56,6 +60,24 @@ def test_a_pipe_that_begins_like_a_table_is_told_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{first}\n猫,a\n{first}\n".encode())))
     assert [item.text for item in items(["-"], None, warn=told.append)] == [first, "猫,a", first]
     assert [hint in said for said in told] == [True] * bool(hint)
+
+
+def test_a_file_that_is_read_line_by_line_and_begins_like_a_table_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    path = tmp_path / "posts.json"
+    path.write_text('{"text": "猫"}\n', encoding="utf-8")
+    assert len(list(items([], str(path), warn=told.append))) == len(list(Texts(None, path, warn=told.append))) == 1
+    assert [said.split(";")[0] for said in told] == [f"{path}: {_AS_TEXT}"] * 2
+    assert "--input-format jsonl" in told[0]
+    named = tmp_path / "posts.csv"  # by its suffix a table to a filter of tables, and lines where there are only lines
+    named.write_text("text,label\n猫,a\n", encoding="utf-8")
+    assert [item.text for item in items([], str(named), warn=told.append)] == ["猫"]
+    assert len(told) == 2
+    assert len(list(Texts(None, named, warn=told.append))) == 2
+    assert "header of a table" in told[2]
+
+
+_AS_TEXT = """the first line, '{"text": "猫"}', is JSON, and is taken as a text"""
 
 
 def test_a_bad_line_of_plain_text_keeps_what_can_be_read(tmp_path: Path) -> None:
@@ -103,5 +125,6 @@ def test_standard_input_stands_alone() -> None:
 def test_a_text_that_is_the_name_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("posts.txt").write_text("焼肉", encoding="utf-8")
-    (said,) = files_among(["焼肉", "posts.txt", "長い" * 500, "文" * 100, "a/" * 120, ""])
+    Path("-").touch()
+    (said,) = files_among(["-", "焼肉", "posts.txt", "長い" * 500, "文" * 100, "a/" * 120, ""])
     assert "--file posts.txt reads it" in said

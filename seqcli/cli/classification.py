@@ -22,8 +22,6 @@ GROUP = "Classify texts"
 @command("train-classifier", group=GROUP, example="seqcli train-classifier sample_data/posts.csv --out topics")
 def train_classifier(
     out: Output,
-    training: options.Training,
-    splitting: options.Splitting,
     texts: Annotated[
         str,
         typer.Argument(
@@ -32,6 +30,7 @@ def train_classifier(
             show_default=False,
         ),
     ],
+    *,
     valid: Annotated[
         str | None,
         typer.Option("--valid", metavar="FILE", help="Texts to choose by.", show_default="a tenth of TRAIN"),
@@ -58,6 +57,8 @@ def train_classifier(
             show_default=False,
         ),
     ] = None,
+    training: options.Training,
+    splitting: options.Splitting,
     members: Annotated[
         int | None,
         typer.Option("--members", min=1, help="Networks that are averaged.", show_default="chosen for the task"),

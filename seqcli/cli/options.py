@@ -199,7 +199,7 @@ Form = Annotated[
     typer.Option("--form", help="Of a token: as it stands, 食べる for 食べ, 焼き肉 for 焼肉."),
 ]
 Normalize = Annotated[
-    Literal["none", "nfkc"], typer.Option("--normalize", help="nfkc: ｶﾞ and Ａ become ガ and A before the split.")
+    Literal["none", "nfkc"], typer.Option("--normalize", help="nfkc: ｱ and Ａ become ア and A before the split.")
 ]
 UserDictionary = Annotated[
     Path | None,

@@ -217,12 +217,15 @@ def train_vectors(
         typer.Option(
             "--write",
             metavar="FILE",
-            help="The vectors as a file besides: .vec, .glove, or .bin (word2vec binary).",
+            help="The vectors as a file besides: .vec or .txt, .glove, or .bin (word2vec binary).",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Train word vectors on your own text, by counting or by learning, and see what is near what."""
+    """Train word vectors on your own text, by counting or by learning, and see what is near what.
+
+    The processor does all of it: gensim and NumPy know no GPU, so there is no --device.
+    """
     from seqcli.vectors import train as room
 
     plan = room.Plan(

@@ -53,6 +53,12 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
     assert not (tmp_path / "cut" / "resume").exists()
 
 
+@pytest.mark.parametrize("command", ["train-classifier", "train-generator"])
+def test_the_help_names_the_data_before_the_optimizer(quick: Run, command: str) -> None:
+    said = quick(command, "--help").stdout
+    assert 0 < said.index("--valid") < said.index("--test") < said.index("--seed") < said.index("--learning-rate")
+
+
 def test_a_model_keeps_the_words_that_it_was_given(quick: Run, tmp_path: Path) -> None:
     posts(tmp_path / "t.csv", 60)
     noun = "名詞,普通名詞,一般,*,*,*,ネコミミ,猫耳喫茶店長,*,*,*,*,*"

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from seqcli.core import rows
 from seqcli.core.lines import BadLineError, Lines, display_name, nearest
+from seqcli.core.texts import folded
 from seqcli.corpora import folder
-from seqcli.corpora.splits import folded, split
+from seqcli.corpora.splits import split
 from seqcli.errors import InputError, UsageError
 
 SHARES: Final = (0.1, 0.1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.classification.data import Example
-from seqcli.corpora.splits import folded
+from seqcli.core.texts import folded
 
 
 def folds(examples: Sequence[Example], count: int) -> NDArray[np.int64]:

@@ -71,7 +71,7 @@ class Lines(Iterator[str]):
     def __init__(self, source: str | Path, encoding: str = "auto", stdin: io.BufferedIOBase | None = None) -> None:
         self.name = display_name(source)
         self.number = 0
-        self._encoding = encoding if encoding == "auto" else _codec(encoding)
+        self._encoding = encoding if encoding == "auto" else codec(encoding)
         self._found = encoding == "auto"  # whether the encoding is not the user's
         self._raw = self._split(source, stdin)
 
@@ -197,7 +197,12 @@ def _fits(block: bytes, encoding: str) -> bool:
     return encoding != "cp932" or not _NOT_CP932.search(decoded)
 
 
-def _codec(encoding: str) -> str:
+def codec(encoding: str) -> str:
+    """What Python calls a text encoding.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
     try:
         "\n".encode(encoding)  # refuses Python's codecs that are not for text, too
         return codecs.lookup(encoding).name

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.core import checkpoint
+from seqcli.core.texts import folded
 
 if TYPE_CHECKING:
     from seqcli.core.checkpoint import Manifest
@@ -63,9 +63,6 @@ class Seen:
 
 def _names(texts: Iterable[str]) -> NDArray[np.int64]:
     hashes = b"".join(
-        hashlib.blake2b(
-            "".join(unicodedata.normalize("NFKC", text).split()).encode("utf-8", "surrogatepass"), digest_size=8
-        ).digest()
-        for text in texts
+        hashlib.blake2b(folded(text).encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts
     )
     return np.frombuffer(hashes, "<i8")

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -156,6 +157,11 @@ def _present(row: Row, column: str) -> str:
         what = "no text: it is null" if column in row.values else "no text: the row has no such column"
         raise InputError(row.where(column), what, "--on-error mark goes on and says so in the row")
     return text_of(row, column)
+
+
+def folded(text: str) -> str:
+    """The text without what two copies of it may differ in: width variants and whitespace."""
+    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def batches(source: Iterable[Item], rows: int = _ROWS, characters: int = _CHARACTERS) -> Iterator[list[Item]]:

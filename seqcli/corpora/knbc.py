@@ -14,10 +14,10 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
+from seqcli.core.texts import folded
 from seqcli.corpora import knp
 from seqcli.corpora.members import Member, decode, members
 from seqcli.corpora.report import divide, told
-from seqcli.corpora.splits import folded
 from seqcli.errors import InputError
 from seqcli.results import Result
 

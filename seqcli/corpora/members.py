@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from seqcli.core.lines import detect, misfit, open_input
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError
 
 _LARGEST = 1 << 26  # bytes in one file; a whole novel is a fiftieth of it
 _TOTAL = 1 << 32  # bytes in all; a small archive can claim to hold any amount
@@ -62,21 +62,6 @@ def members(path: Path, wanted: Callable[[str], bool], *, single: bool = False) 
             what = "is neither a folder nor a zip or tar archive"
             raise InputError(str(path), what, "give the archive as it was downloaded, or the folder it unpacks to")
     return sorted(_bounded(path, found))
-
-
-def check_encoding(encoding: str) -> str:
-    """The encoding itself if Python knows it as one of text, or ``auto``.
-
-    Raises:
-        UsageError: it does not.
-    """
-    try:
-        if encoding != "auto":
-            "\n".encode(encoding)  # refuses codecs that are not for text, too
-    except (LookupError, ValueError):
-        hint = "for example utf-8, cp932, euc_jp, iso2022_jp, utf-16"
-        raise UsageError("--encoding", f"no such encoding: {encoding!r}", hint) from None
-    return encoding
 
 
 def decode(place: str, data: bytes, encoding: str = "auto") -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from seqcli.core.lines import codec
 from seqcli.corpora import aozora, folder, knbc
-from seqcli.corpora.members import check_encoding
 from seqcli.errors import UsageError
 from seqcli.results import Result
 
@@ -36,7 +36,7 @@ def records(
         UsageError: an option that this kind does not have, or an unknown encoding.
         InputError: no such corpus at ``path``.
     """
-    encoding = check_encoding(encoding)
+    encoding = encoding if encoding == "auto" else codec(encoding)
     if unit and kind != "knbc":
         raise UsageError("--unit", f"{kind} has no units", "--unit is for corpus knbc")
     if kind == "aozora":

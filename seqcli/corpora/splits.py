@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from seqcli.core.texts import folded
 from seqcli.errors import UsageError
 
 PARTS = ("train", "valid", "test")
@@ -93,11 +93,6 @@ def duplicates(texts: Sequence[str], parts: Sequence[str]) -> list[Duplicate]:
                 new.setdefault(text, row)
         seen |= new
     return sorted(found)
-
-
-def folded(text: str) -> str:
-    """The text without what two copies of it may differ in: width variants and whitespace."""
-    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def _taken(waiting: list[str], members: dict[str, list[int]], target: float, at_least: int) -> list[str]:

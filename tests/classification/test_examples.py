@@ -153,7 +153,7 @@ def test_a_source_without_a_single_labelled_text_says_why(tmp_path: Path) -> Non
 
 
 def test_the_sample_has_eighty_posts_a_theme_no_two_alike_and_mixed() -> None:
-    from seqcli.corpora.splits import folded
+    from seqcli.core.texts import folded
 
     examples = data.read(POSTS).examples
     counts = Counter(example.label for example in examples)

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from seqcli.corpora.splits import PARTS, Duplicate, duplicates, folded, split
+from seqcli.core.texts import folded
+from seqcli.corpora.splits import PARTS, Duplicate, duplicates, split
 from seqcli.errors import UsageError
 
 KEYS = [f"text {number}" for number in range(1000)]

@@ -120,8 +120,8 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
     """Refuse an output folder before hours are spent on a model that could not be saved there.
 
     With neither ``overwrite`` nor ``resume`` the folder must be missing or empty; ``resume`` wants an unfinished
-    training in it. Not even ``overwrite`` allows a folder that holds other folders: no home was ever meant to be
-    replaced. Raises ModelError, and MachineError when the place cannot be written to.
+    training in it. Not even ``overwrite`` allows one that holds folders, or files like a model's and no model: no home
+    and no data were ever meant to be replaced. Raises ModelError, and MachineError where it cannot be written to.
     """
     folder, where = ModelFolder(path), str(path)
     with files.explained(path):
@@ -142,11 +142,14 @@ def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> N
             what = "holds a finished model: nothing to resume" if folder.manifest.exists() else "nothing to resume"
             what = what if path.exists() else f"no such folder: {what}"
             raise ModelError(where, what, "start it without --resume")
+        lost = next((child.name for child in holds if child.suffix in _SUFFIXES or child == folder.card), None)
+        if lost and not (unfinished or folder.manifest.exists() or folder.weights.exists()):
+            raise ModelError(where, f"already holds {lost!r} and no model, so it is not replaced", ELSEWHERE)
         if holds and not (overwrite or resume):
             if unfinished:
                 hint = "--resume goes on with it, --overwrite begins anew"
                 raise ModelError(where, "holds an interrupted training", hint)
-            what = "already holds " + ("a model" if folder.manifest.exists() else repr(holds[0].name))
+            what = "already holds " + ("a model" if lost else repr(holds[0].name))
             raise ModelError(where, what, "--overwrite replaces it")
         files.check_writable(path)
         files.check_writable(real.parent)
@@ -221,7 +224,8 @@ def peek(path: Path, kind: str | None = None) -> Manifest:
         raise ModelError(str(path), what, "upgrade: pip install --upgrade seqcli")
     manifest = _manifest(folder.manifest, raw)
     if kind is not None and manifest.kind != kind:
-        raise ModelError(str(path), f"is a {manifest.kind}, not a {kind}", f"seqcli info {path} shows what it is for")
+        what = f"is a {manifest.kind}, not a {kind}".replace("a vectors", "a table of vectors")
+        raise ModelError(str(path), what, f"seqcli info {path} shows what it is for")
     return manifest
 
 

@@ -116,8 +116,21 @@ def test_an_output_that_holds_something_is_refused_before_training(model: Path, 
     (tmp_path / "notes" / "diary.txt").touch()
     with pytest.raises(ModelError, match=r"already holds 'diary\.txt'"):
         checkpoint.check_out(tmp_path / "notes")
+    checkpoint.check_out(tmp_path / "notes", overwrite=True)  # such files stay where they are
     with pytest.raises(ModelError, match="is a file"):
         checkpoint.check_out(model / "README.md", overwrite=True)
+
+
+def test_a_folder_of_data_is_not_even_overwritten(model: Path, tmp_path: Path) -> None:
+    for name in ("posts.jsonl", "README.md"):
+        (tmp_path / name[:1]).mkdir()
+        (tmp_path / name[:1] / name).touch()
+        for overwrite in (False, True):
+            with pytest.raises(ModelError, match=f"already holds '{name}' and no model") as caught:
+                checkpoint.check_out(tmp_path / name[:1], overwrite=overwrite)
+            assert caught.value.hint == checkpoint.ELSEWHERE
+    (model / "seqcli.json").unlink()  # a damaged model is one
+    checkpoint.check_out(model, overwrite=True)
 
 
 def test_an_unfinished_training_can_be_resumed_or_overwritten(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_missing_folder_a_file_and_a_folder_of_other_things_are_told_apart(mod
 def test_a_model_of_another_kind_says_what_it_is(model: Path) -> None:
     with pytest.raises(ModelError, match="is a forecaster, not a classifier"):
         checkpoint.peek(model, "classifier")
+    with pytest.raises(ModelError, match="is a forecaster, not a table of vectors"):
+        checkpoint.peek(model, "vectors")
 
 
 def change_manifest(model: Path, **changes: Any) -> None:

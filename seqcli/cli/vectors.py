@@ -206,9 +206,28 @@ def train_vectors(
         float | None,
         typer.Option("--learning-rate", min=1e-6, help="At the beginning.", show_default="0.025; glove 0.05"),
     ] = None,
-    max_minutes: options.MaxMinutes = None,
-    seed: options.Seed = 1,
-    threads: options.Threads = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--max-minutes",
+            min=0.01,
+            help="As many epochs as end in this time; splitting the corpus comes on top.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**32 - 1,
+            help="Same seed and data: same vectors; of word2vec and fasttext with --threads 1 alone.",
+        ),
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, help="Of word2vec and fasttext.", show_default="every core"),
+    ] = None,
     encoding: options.Encoding = "auto",
     overwrite: options.Overwrite = False,
     resume: options.Resume = False,

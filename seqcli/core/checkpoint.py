@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 ELSEWHERE = "choose another --out"
 
-# What a model is made of; everything else in its folder (a journal, a picture) is the user's.
+# What a model is made of: files of these kinds, and more exactly, what its manifest has digests of and these, of which
+# older manifests have none. Everything else in its folder (a journal, forecasts, a picture) is the user's.
 _SUFFIXES = {".json", ".jsonl", ".safetensors", ".npy", ".model"}
+_OWN = {"seqcli.json", "config.json", "history.jsonl", "calibration.json", "vocab.json", "labels.json"} | {
+    "characters.json", "linear.json", "units.json",
+}  # fmt: skip
 
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -392,8 +396,13 @@ def _bytes(text: str) -> bytes:
 
 def _keep_others(old: Path, new: Path) -> None:
     """Take the user's own files along into the folder that replaces theirs."""
+    try:
+        digests = peek(old).digests
+    except ModelError:  # none, or a damaged one
+        digests = {}
     for child in old.iterdir() if old.is_dir() else ():
-        if child.is_file() and child.suffix not in _SUFFIXES and not (new / child.name).exists():
+        ours = child.name in {*_OWN, *digests} if digests else child.suffix in _SUFFIXES
+        if child.is_file() and not ours and not (new / child.name).exists():
             try:
                 os.link(child, new / child.name)  # the same file, so that a program that has it open loses nothing
             except OSError:  # a disk without hard links

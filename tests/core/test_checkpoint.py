@@ -87,6 +87,19 @@ def test_overwriting_replaces_the_model_and_keeps_the_users_own_files(model: Pat
     assert not (model / "resume").exists()
 
 
+def test_what_is_the_users_and_what_the_models_is_told_by_the_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    save(path, documents={"labels.json": ["京都"]}, blobs={"user_dictionary.csv": b"words"})
+    (path / "forecasts.jsonl").write_text("mine")
+    save(path, overwrite=True)
+    assert (path / "forecasts.jsonl").read_text() == "mine"
+    assert not (path / "user_dictionary.csv").exists() and not (path / "labels.json").exists()
+    (path / "seqcli.json").write_text("{")  # nobody can tell any more: what looks like a model's goes
+    (path / "notes.txt").write_text("mine")
+    save(path, overwrite=True)
+    assert not (path / "forecasts.jsonl").exists() and (path / "notes.txt").read_text() == "mine"
+
+
 def test_info_needs_neither_numpy_nor_torch_and_weights_need_no_torch(model: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from seqcli.core import checkpoint, files\n"

@@ -1,7 +1,7 @@
 """Classifiers of Japanese text beside the linear models that are hard to beat, and what an answer costs.
 
     python benchmarks/classification.py [--only titles jcm bodies cost speed] [--seeds 1 2 3] [--livedoor DIR]
-        [--jcm DIR]
+        [--jcm DIR] [--models DIR]
 
 ``DIR`` of livedoor holds ``livedoor`` and ``livedoor-title``, each with train.csv, dev.csv and test.csv (text, label),
 as its make_csv.py writes them; that of jcm the authors' data_train.csv, data_val.csv and data_test.csv. Everything is

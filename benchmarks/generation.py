@@ -1,10 +1,12 @@
 """Generators: bits per character of a novel, perplexity of words, how fast they learn, and how fast they write.
 
-    python benchmarks/generation.py [--only novel words peer sampling start] [--novel DIR] [--words DIR] [--seeds 3]
+    python benchmarks/generation.py [--only novel words peer sampling start] [--novel DIR] [--words DIR]
+        [--seeds 1 2 3] [--peer-seconds 600]
 
-``DIR`` holds train.txt, valid.txt and test.txt. All is measured in whole processes of one thread, and processor seconds
-are the operating system's: they include reading the text, counting n-grams, validating and the report. What is not
-measured this time stays in results/generation.json as it was.
+``DIR`` holds train.txt, valid.txt and test.txt; without one, words and peer are left out (word_corpus.py makes one).
+Trainings are whole processes of one thread, and their processor seconds the operating system's: they include reading
+the text, counting n-grams, validating and the report. What is not measured this time stays in results/generation.json
+as it was.
 """
 
 import argparse

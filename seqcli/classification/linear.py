@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seqcli.classification.network import log_softmax
 from seqcli.core import metrics
 from seqcli.core.tfidf import SparseRows, Tfidf, TfidfSettings, Unit
 from seqcli.errors import ModelError
@@ -101,7 +102,7 @@ class LinearModel:
 
     def log_probabilities(self, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None = None) -> Floats:
         """Natural logarithms of the probabilities, ``(n, classes)``; of ``svc`` a guess, since it has none itself."""
-        return _log_softmax(self.scores(texts, tokens))
+        return log_softmax(self.scores(texts, tokens))
 
     def calibrated(self, temperature: float) -> LinearModel:
         """The same with all scores divided by a temperature."""
@@ -215,7 +216,7 @@ class Training:
     def _score(self, model: LinearModel) -> float:
         """How good it is on the development examples."""
         assert self._development is not None and self._asked is not None, "there are such"
-        logs = _log_softmax(model.scores_of(self._asked))
+        logs = log_softmax(model.scores_of(self._asked))
         # The log loss is smoother, so it chooses less by chance; the margins of an SVC have none.
         if model.kind == "logistic":
             return -metrics.log_loss(logs, self._development.gold)
@@ -267,12 +268,6 @@ class _Solver:
 
 def _counted(parts: Sequence[Tfidf], texts: Sequence[str], tokens: Sequence[Sequence[str]] | None) -> list[SparseRows]:
     return [part.transform(_given(part, texts, tokens)) for part in parts]
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    logs: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return logs
 
 
 def _given(part: Tfidf, texts: Sequence[str], tokens: Sequence[Sequence[str]] | None) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 # ruff: noqa: TID253 - a PyTorch file by design; only training reads it
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seqcli.core import device as devices
 from seqcli.generation.model import LanguageModel
+from seqcli.generation.teacher import Teacher
 
 Ids = NDArray[np.integer[Any]]
 
@@ -32,59 +33,86 @@ class Streams:
         rows: of a batch; fewer where the text is too short for so many.
         bptt: steps of a chunk.
         seed: of where the text is cut.
+        teacher: says what else could stand at each place; absent: only what does.
     """
 
     tokens: Ids
     rows: int
     bptt: int
     seed: int
+    teacher: Teacher | None = None
 
     @classmethod
-    def of(cls, tokens: Ids, rows: int, bptt: int, seed: int) -> Streams:
+    def of(cls, tokens: Ids, rows: int, bptt: int, seed: int, teacher: Teacher | None = None) -> Streams:
         """As many rows of so many steps as the text is long enough for."""
         bptt = max(1, min(bptt, len(tokens) - 1))
-        return cls(tokens, max(1, min(rows, len(tokens) // (bptt + 1))), bptt, seed)
+        return cls(tokens, max(1, min(rows, len(tokens) // (bptt + 1))), bptt, seed, teacher)
 
     def batches(self, epoch: int) -> Batches:
         """For ``training.fit``: the batches of an epoch, which depend on nothing but its number."""
         start = int(np.random.default_rng([self.seed, epoch]).integers(len(self.tokens)))
-        return Batches(self, start)
+        return Batches(self, epoch, start)
 
-    def step(self, model: LanguageModel, strength: Callable[[], float]) -> Callable[[Ids, Any], tuple[Tensor, Any]]:
+    def step(
+        self, model: LanguageModel, strength: Callable[[], float], taught: float = 0.0
+    ) -> Callable[[Batch, Any], tuple[Tensor, Any]]:
         """For ``training.fit``: the mean loss of a batch, and the state at its end.
 
         Arguments:
             model: the net.
             strength: gives the share of the dropout rates that is in use, 0 to 1.
+            taught: share of the loss that is the teacher's, where there is one.
         """
         where = model.embedding.weight.device
 
-        def step(batch: Ids, carried: Any) -> tuple[Tensor, Any]:
-            tokens = torch.from_numpy(batch).to(where)  # (rows, steps + 1)
+        def step(batch: Batch, carried: Any) -> tuple[Tensor, Any]:
+            tokens = torch.from_numpy(batch.tokens).to(where)  # (rows, steps + 1)
             model.strength = strength()
             known, state = model(tokens[:, :-1], carried)
-            return model.loss(known, tokens[:, 1:]), state
+            loss = model.loss(known, tokens[:, 1:])
+            if batch.taught is not None and taught:
+                other = model.loss(known, torch.from_numpy(batch.taught).to(where))
+                loss = (1 - taught) * loss + taught * other
+            return loss, state
 
         return step
 
 
-class Batches:
-    """The batches of one epoch, each ``(rows, steps + 1)`` ids: what is read, and behind it what comes next."""
+class Batch(NamedTuple):
+    """What is read at once.
 
-    def __init__(self, streams: Streams, start: int) -> None:
-        self.streams, self.start = streams, start
+    Arguments:
+        tokens: ``(rows, steps + 1)`` ids: what is read, and behind it what comes next.
+        taught: ``(rows, steps)`` what the teacher says could come next instead.
+    """
+
+    tokens: NDArray[np.int64]
+    taught: NDArray[np.int64] | None
+
+    @property
+    def size(self) -> int:
+        """Units that are predicted."""
+        return self.tokens.size - len(self.tokens)
+
+
+class Batches:
+    """The batches of one epoch."""
+
+    def __init__(self, streams: Streams, epoch: int, start: int) -> None:
+        self.streams, self.epoch, self.start = streams, epoch, start
         self.length = len(streams.tokens) // streams.rows - 1  # steps of a row
 
     def __len__(self) -> int:
         return max(1, -(-self.length // self.streams.bptt))
 
-    def __iter__(self) -> Iterator[Ids]:
-        tokens, rows = self.streams.tokens, self.streams.rows
+    def __iter__(self) -> Iterator[Batch]:
+        tokens, rows, teacher = self.streams.tokens, self.streams.rows, self.streams.teacher
         begins = self.start + np.arange(rows)[:, None] * (len(tokens) // rows)  # (rows, 1)
         for position in range(0, self.length, self.streams.bptt):
             steps = min(self.streams.bptt, self.length - position)
             places = (begins + np.arange(position, position + steps + 1)) % len(tokens)
-            yield np.asarray(tokens[places], np.int64)
+            taught = None if teacher is None else teacher.at(self.epoch, places[:, 1:])
+            yield Batch(np.asarray(tokens[places], np.int64), taught)
 
 
 def log_probabilities(model: LanguageModel, tokens: Ids, rows: int = 1) -> NDArray[np.float32]:

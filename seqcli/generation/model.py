@@ -38,6 +38,7 @@ from seqcli.core.encoder import EncoderConfig
 from seqcli.generation.config import GeneratorConfig
 
 _EMBEDDING_SPREAD = 0.1
+_KNOWN_SPREAD = 0.12  # standard deviation of embeddings that mean something
 
 
 class LanguageModel(nn.Module):
@@ -64,6 +65,15 @@ class LanguageModel(nn.Module):
         self.clusters = nn.Linear(config.output, len(config.cutoffs)) if config.cutoffs else None
         self.strength = 1.0  # share of the dropout rates that is in use; training lets it grow
         nn.init.uniform_(self.embedding.weight, -_EMBEDDING_SPREAD, _EMBEDDING_SPREAD)
+
+    def begin(self, embeddings: Tensor) -> None:
+        """Lets a new model begin with embeddings that know something of the text, instead of random ones.
+
+        Arguments:
+            embeddings: ``(V, e)`` with a standard deviation of 1, from ``beginning.embeddings``.
+        """
+        with torch.no_grad():
+            self.embedding.weight.copy_(_KNOWN_SPREAD * embeddings)
 
     def expect(self, counts: Tensor) -> None:
         """Lets a new model begin with how often each unit stands in the training text, instead of learning that first.

@@ -159,6 +159,32 @@ class KneserNey:
             logs.append(np.log(probabilities))
         return np.concatenate(logs)
 
+    def drawn(self, tokens: ArrayLike, count: int, random: np.random.Generator) -> Ints:
+        """What the model would write at each place, behind the tokens before it there: ``count`` draws, ``(count, t)``.
+
+        Arguments:
+            tokens: ``(t,)`` ids.
+            count: of the draws.
+            random: draws.
+        """
+        x = np.asarray(tokens, np.int64)
+        found = np.full((count, len(x)), _NONE)
+        followed = [(level, contexts) for level, contexts, _ in self._followed(x)]
+        for level, contexts in reversed(followed):
+            sums = np.concatenate([[0.0], np.cumsum(level.kept)])
+            # What a context keeps for its own n-grams is less than 1: the rest of the draws goes to the order below.
+            draws, places = np.nonzero((found == _NONE) & (contexts >= 0))
+            first, end = level.starts[contexts[places]], level.starts[contexts[places] + 1]
+            wanted = sums[first] + random.random(len(places))
+            inside = wanted < sums[end]
+            numbers = np.searchsorted(sums, wanted[inside], side="right") - 1
+            found[draws[inside], places[inside]] = level.tokens[numbers.clip(first[inside], end[inside] - 1)]
+        sums = np.cumsum(self._unigrams)
+        draws, places = np.nonzero(found == _NONE)
+        numbers = np.searchsorted(sums, random.random(len(places)) * sums[-1], side="right")
+        found[draws, places] = numbers.clip(max=self.vocabulary - 1)
+        return found
+
     def order_matched(self, tokens: ArrayLike, prefix: ArrayLike = (DOCUMENT,)) -> Ints:
         """How many tokens before each one, 0 … order − 1, were seen together in the training text, ``(t,)``.
 

@@ -24,6 +24,7 @@ WEIGHT_DECAY: Final = 0.02
 CLIP_NORM: Final = 1.0
 ROWS: Final = 24
 BPTT: Final = 32
+TAUGHT: Final = 0.1  # of the loss is the n-grams', as teachers
 
 _NOVEL: Final = 300_000  # units of a text that is read _NOVEL_EPOCHS times: ten minutes of one core
 _NOVEL_EPOCHS: Final = 14
@@ -53,6 +54,7 @@ class Plan:
         device: auto, cpu, cuda or mps.
         threads: of the processor.
         spared: whether a training that reads the text only a few times gets less dropout than its rates say.
+        taught: share of the loss that is for what n-grams would have written, not for what stands there.
         command: as the user typed it, for the record.
         sources: of the corpus, for the record.
     """
@@ -67,6 +69,7 @@ class Plan:
     device: str = "auto"
     threads: int = 1
     spared: bool = True
+    taught: float = TAUGHT
     command: str = ""
     sources: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from seqcli.core.checkpoint import Manifest, ModelFolder
 from seqcli.core.place import Place
 from seqcli.core.seen import Seen
 from seqcli.errors import DivergedError, Interrupted
-from seqcli.generation import cache, ngram, report, sample
+from seqcli.generation import beginning, cache, ngram, report, sample
 from seqcli.generation.config import GeneratorConfig
 from seqcli.generation.data import Corpus
 from seqcli.generation.drawing import Request
@@ -29,6 +29,7 @@ from seqcli.generation.network import Network
 from seqcli.generation.ngram import KneserNey
 from seqcli.generation.plan import Plan
 from seqcli.generation.report import Counts, Scored
+from seqcli.generation.teacher import Teacher
 from seqcli.results import Progress, Result
 
 if TYPE_CHECKING:
@@ -104,8 +105,6 @@ class _Fit:
     """The training of the network, which can be stopped and gone on with."""
 
     def __init__(self, corpus: Corpus, plan: Plan, folder: Path, *, resume: bool) -> None:
-        import torch
-
         from seqcli.core import device
         from seqcli.core.training import TrainingState, seed_everything
         from seqcli.generation.chunks import Streams
@@ -115,10 +114,11 @@ class _Fit:
         chosen = device.choose(plan.device)
         device.set_threads(plan.threads)
         seed_everything(plan.fit.seed)
-        self.streams = Streams.of(corpus.train, plan.rows, plan.bptt, plan.fit.seed)
+        teacher = Teacher.of(corpus.train, len(corpus.units), plan.fit.seed) if plan.taught else None
+        self.streams = Streams.of(corpus.train, plan.rows, plan.bptt, plan.fit.seed, teacher)
         self.model: LanguageModel = LanguageModel(plan.config)
-        counts = np.bincount(corpus.train[: ngram.MOST], minlength=len(corpus.units))
-        self.model.expect(torch.from_numpy(counts))
+        if not resume:
+            self._inform()
         self.model.to(chosen)
         fingerprint = {
             "corpus": corpus.fingerprint,
@@ -128,11 +128,22 @@ class _Fit:
             "device": str(chosen),
             "threads": plan.threads,
             "spared": plan.spared,
+            "taught": plan.taught,
         }
         if resume:
             self.state: TrainingState = TrainingState.load(folder, self.model, plan.fit, fingerprint)
         else:
             self.state = TrainingState(self.model, plan.fit, fingerprint)
+
+    def _inform(self) -> None:
+        """Lets the network begin with what is known of the text before any of it is read."""
+        import torch
+
+        train, config = self.corpus.train, self.plan.config
+        self.model.expect(torch.from_numpy(np.bincount(train[: ngram.MOST], minlength=config.vocabulary)))
+        known = beginning.embeddings(train, config.vocabulary, config.embedding, self.plan.fit.seed)
+        if known.any():
+            self.model.begin(torch.from_numpy(known))
 
     def _strength(self) -> float:
         """The share of the dropout rates that is in use."""
@@ -148,10 +159,10 @@ class _Fit:
                 for epoch in fit(
                     self.state,
                     self.streams.batches,
-                    self.streams.step(self.model, self._strength),
+                    self.streams.step(self.model, self._strength, self.plan.taught),
                     validate=self._validate if len(self.corpus.valid) > 1 else None,
                     signals=signals,
-                    size=lambda batch: batch.size - len(batch),
+                    size=lambda batch: batch.size,
                 ):
                     if epoch.save_due:
                         self.state.save(self.folder)
@@ -309,7 +320,12 @@ def _save(
         data=data,
         metrics=told.records,
     )
-    settings = asdict(config) | {"fit": asdict(plan.fit), "rows": plan.rows, "bptt": plan.bptt}
+    settings = asdict(config) | {
+        "fit": asdict(plan.fit),
+        "rows": plan.rows,
+        "bptt": plan.bptt,
+        "taught": plan.taught,
+    }
     extra: dict[str, Any] = {ngram.FILE: counts.tensors()} if config.mixture else {}
     extra[seen.FILE] = Seen.of(corpus.lines("train")).tensors()
     checkpoint.save(

@@ -67,7 +67,7 @@ def tensors(out: Path) -> bytes:
 @pytest.mark.parametrize(("rows", "bptt"), [(4, 7), (1, 100), (8, 3), (50, 50)])
 def test_the_batches_of_an_epoch_hold_almost_all_of_the_text_and_what_comes_next(rows: int, bptt: int) -> None:
     streams = Streams.of(np.arange(200, dtype=np.int32), rows, bptt, seed=1)
-    batches = list(streams.batches(3))
+    batches = [batch.tokens for batch in streams.batches(3)]
     assert len(batches) == len(streams.batches(3))
     read = np.concatenate([batch[:, :-1] for batch in batches], axis=1)
     told = np.concatenate([batch[:, 1:] for batch in batches], axis=1)
@@ -79,7 +79,7 @@ def test_the_batches_of_an_epoch_hold_almost_all_of_the_text_and_what_comes_next
 
 def test_every_epoch_cuts_the_text_elsewhere_and_the_same_epoch_alike() -> None:
     streams = Streams.of(np.arange(500, dtype=np.int32), 4, 10, seed=1)
-    first, again, second = (next(iter(streams.batches(epoch))) for epoch in (0, 0, 1))
+    first, again, second = (next(iter(streams.batches(epoch))).tokens for epoch in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, second)
 
@@ -87,7 +87,7 @@ def test_every_epoch_cuts_the_text_elsewhere_and_the_same_epoch_alike() -> None:
 def test_a_text_shorter_than_a_chunk_is_one_shorter_chunk() -> None:
     streams = Streams.of(np.array([1, 5, 6], np.int32), 16, 48, seed=0)
     batches = list(streams.batches(0))
-    assert [batch.shape for batch in batches] == [(1, 3)]
+    assert [batch.tokens.shape for batch in batches] == [(1, 3)]
 
 
 def test_rows_side_by_side_give_the_probabilities_of_one_row_but_for_their_beginnings(corpus: Corpus) -> None:
@@ -329,4 +329,4 @@ def test_single_units_are_counted_once_for_both_parts(
 
     monkeypatch.setattr(KneserNey, "fit", counting)
     trained(corpus, tmp_path / "model", tiny(corpus, epochs=1))
-    assert orders == [ngram.ORDER, 1]
+    assert orders.count(ngram.ORDER) == orders.count(1) == 1

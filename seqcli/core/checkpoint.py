@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
-ELSEWHERE = "choose another --out"
 
 # What a model is made of: files of these kinds, and more exactly, what its manifest has digests of and these, of which
 # older manifests have none. Everything else in its folder (a journal, forecasts, a picture) is the user's.
-_SUFFIXES = {".json", ".jsonl", ".safetensors", ".npy", ".model"}
+SUFFIXES = {".json", ".jsonl", ".safetensors", ".npy", ".model"}
 _OWN = {"seqcli.json", "config.json", "history.jsonl", "calibration.json", "vocab.json", "labels.json"} | {
     "characters.json", "linear.json", "units.json",
 }  # fmt: skip
@@ -118,45 +117,6 @@ class Manifest:
     id: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
-
-
-def check_out(path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
-    """Refuse an output folder before hours are spent on a model that could not be saved there.
-
-    With neither ``overwrite`` nor ``resume`` the folder must be missing or empty; ``resume`` wants an unfinished
-    training in it. Not even ``overwrite`` allows one that holds folders, or files like a model's and no model: no home
-    and no data were ever meant to be replaced. Raises ModelError, and MachineError where it cannot be written to.
-    """
-    folder, where = ModelFolder(path), str(path)
-    with files.explained(path):
-        files.recover(path)
-        if path.exists() and not path.is_dir():
-            raise ModelError(where, "is a file, not a folder", ELSEWHERE)
-        files.sweep(folder.resume)
-        holds = sorted(path.iterdir()) if path.exists() else []
-        real = path.resolve()
-        if path.exists() and (real.is_mount() or Path.cwd().is_relative_to(real)):
-            what = "is a mounted disk" if real.is_mount() else "is the folder you stand in"
-            raise ModelError(where, f"{what}, which cannot be replaced", "choose a folder inside it")
-        foreign = next((child.name for child in holds if child.is_dir() and child != folder.resume), None)
-        if foreign is not None:
-            raise ModelError(where, f"holds a folder {foreign!r}, so it is more than a model", ELSEWHERE)
-        unfinished = folder.resume.is_dir()
-        if resume and not unfinished:
-            what = "holds a finished model: nothing to resume" if folder.manifest.exists() else "nothing to resume"
-            what = what if path.exists() else f"no such folder: {what}"
-            raise ModelError(where, what, "start it without --resume")
-        lost = next((child.name for child in holds if child.suffix in _SUFFIXES or child == folder.card), None)
-        if lost and not (unfinished or folder.manifest.exists() or folder.weights.exists()):
-            raise ModelError(where, f"already holds {lost!r} and no model, so it is not replaced", ELSEWHERE)
-        if holds and not (overwrite or resume):
-            if unfinished:
-                hint = "--resume goes on with it, --overwrite begins anew"
-                raise ModelError(where, "holds an interrupted training", hint)
-            what = "already holds " + ("a model" if lost else repr(holds[0].name))
-            raise ModelError(where, what, "--overwrite replaces it")
-        files.check_writable(path)
-        files.check_writable(real.parent)
 
 
 def save(
@@ -401,7 +361,7 @@ def _keep_others(old: Path, new: Path) -> None:
     except ModelError:  # none, or a damaged one
         digests = {}
     for child in old.iterdir() if old.is_dir() else ():
-        ours = child.name in {*_OWN, *digests} if digests else child.suffix in _SUFFIXES
+        ours = child.name in {*_OWN, *digests} if digests else child.suffix in SUFFIXES
         if child.is_file() and not ours and not (new / child.name).exists():
             try:
                 os.link(child, new / child.name)  # the same file, so that a program that has it open loses nothing

@@ -14,6 +14,7 @@ import numpy as np
 
 from seqcli.core import checkpoint, clock, files, vector_files
 from seqcli.core.checkpoint import Manifest, ModelFolder
+from seqcli.core.place import Place
 from seqcli.core.safe_formats import dump_json, dump_tensors, read_json, read_tensors
 from seqcli.core.signals import Signals
 from seqcli.core.tokens import Form
@@ -112,8 +113,7 @@ def train(
         raise UsageError("--max-minutes", f"{plan.method} is counted in one go", "leave it out")
     if write is not None:
         _check_file(write)
-    checkpoint.check_out(out, overwrite=overwrite, resume=resume)
-    with files.lock(out):
+    with Place(out, overwrite, resume).held():
         corpus = yield from tokenized(sources, plan.unit, plan.form, plan.encoding)
         words = corpus.vocabulary(plan.min_count)
         began = time.monotonic()

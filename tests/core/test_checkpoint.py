@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from model_folders import MANIFEST, TENSORS, listing, model, save
 
 from seqcli.core import checkpoint
 from seqcli.core.checkpoint import ModelFolder
-from seqcli.errors import MachineError, ModelError
+from seqcli.errors import ModelError
 
 __all__ = ["model"]  # the fixture
 
@@ -108,93 +107,6 @@ def test_info_needs_neither_numpy_nor_torch_and_weights_need_no_torch(model: Pat
     )
     run = subprocess.run([sys.executable, "-c", script, str(model)], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False", "True", "False"]
-
-
-# --- the output folder -----------------------------------------------------------------------------------------
-
-
-def test_a_missing_or_empty_output_folder_is_fine(tmp_path: Path) -> None:
-    checkpoint.check_out(tmp_path / "new" / "model")
-    (tmp_path / "empty").mkdir()
-    checkpoint.check_out(tmp_path / "empty")
-    assert listing(tmp_path) == ["empty"]  # a check makes nothing
-
-
-def test_an_output_that_holds_something_is_refused_before_training(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="already holds a model") as caught:
-        checkpoint.check_out(model)
-    assert caught.value.hint == "--overwrite replaces it"
-    checkpoint.check_out(model, overwrite=True)
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "diary.txt").touch()
-    with pytest.raises(ModelError, match=r"already holds 'diary\.txt'"):
-        checkpoint.check_out(tmp_path / "notes")
-    checkpoint.check_out(tmp_path / "notes", overwrite=True)  # such files stay where they are
-    with pytest.raises(ModelError, match="is a file"):
-        checkpoint.check_out(model / "README.md", overwrite=True)
-
-
-def test_a_folder_of_data_is_not_even_overwritten(model: Path, tmp_path: Path) -> None:
-    for name in ("posts.jsonl", "README.md"):
-        (tmp_path / name[:1]).mkdir()
-        (tmp_path / name[:1] / name).touch()
-        for overwrite in (False, True):
-            with pytest.raises(ModelError, match=f"already holds '{name}' and no model") as caught:
-                checkpoint.check_out(tmp_path / name[:1], overwrite=overwrite)
-            assert caught.value.hint == checkpoint.ELSEWHERE
-    (model / "seqcli.json").unlink()  # a damaged model is one
-    checkpoint.check_out(model, overwrite=True)
-
-
-def test_an_unfinished_training_can_be_resumed_or_overwritten(tmp_path: Path) -> None:
-    out = tmp_path / "model"
-    (out / "resume").mkdir(parents=True)
-    with pytest.raises(ModelError, match="model: holds an interrupted training") as caught:
-        checkpoint.check_out(out)
-    assert caught.value.hint == "--resume goes on with it, --overwrite begins anew"
-    checkpoint.check_out(out, resume=True)
-    checkpoint.check_out(out, overwrite=True)
-    with pytest.raises(ModelError, match="its training was interrupted"):
-        checkpoint.peek(out)
-
-
-def test_resuming_where_nothing_was_begun_or_all_is_done_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such folder: nothing to resume"):
-        checkpoint.check_out(tmp_path / "typo", resume=True)
-    with pytest.raises(ModelError, match="finished model"):
-        checkpoint.check_out(model, resume=True)
-
-
-def test_overwriting_never_reaches_a_folder_that_holds_folders_or_where_one_stands(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(ModelError, match="holds a folder 'model'"):
-        checkpoint.check_out(tmp_path, overwrite=True)
-    monkeypatch.chdir(model)
-    with pytest.raises(ModelError, match="the folder you stand in"):
-        checkpoint.check_out(Path(), overwrite=True)
-    monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path / "volume")
-    (tmp_path / "volume").mkdir()
-    with pytest.raises(ModelError, match="is a mounted disk"):
-        checkpoint.check_out(tmp_path / "volume")
-
-
-def test_a_save_point_that_was_killed_does_not_block_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "model"
-    out.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "getpid", lambda: 2**22 + 1)
-        checkpoint.files._sibling(out / "resume", "new").mkdir()
-    checkpoint.check_out(out)
-    assert listing(out) == []
-
-
-def test_an_output_below_a_file_is_the_machines_fault(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(MachineError, match="cannot be written"):
-        checkpoint.check_out(tmp_path / "file" / "model")
 
 
 # --- kill -9 ---------------------------------------------------------------------------------------------------

@@ -1,42 +1,26 @@
 """Rows with vectors: words, characters and texts, on the way out and in files that survive an interruption."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ginza_table import _cache, ginza, lookup
 from signs import finished
 
 from seqcli.core.texts import items
 from seqcli.core.vector_files import VectorFile
 from seqcli.core.vector_store import VectorStore
-from seqcli.core.word_vectors import Lookup, open_vectors
+from seqcli.core.word_vectors import Lookup
 from seqcli.errors import InputError, UsageError
 from seqcli.vectors import embed
 from seqcli.vectors.embed import Request, Tally
 from seqcli.vectors.texts import Recipe, TextVectors, unit
 
+__all__ = ["_cache", "ginza", "lookup"]  # the fixtures
+
 COURSE = "私は焼肉をよく食べる"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(folders: dict[str, str]) -> Iterator[None]:
-    """The cache of the test run, in which GiNZA's table is built once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
-        yield
-
-
-@pytest.fixture(scope="module")
-def ginza(_cache: None) -> VectorStore:
-    return open_vectors()
-
-
-@pytest.fixture(scope="module")
-def lookup(ginza: VectorStore) -> Lookup:
-    return Lookup(ginza)
 
 
 def records(request: Request, *texts: str, file: Path | None = None, **how: Any) -> list[dict[str, Any]]:

@@ -1,37 +1,21 @@
 """Neighbours of words, characters and lines; analogies, thresholds, and what is said of an unknown word."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ginza_table import _cache, ginza, lookup
 
 from seqcli.core.vector_store import VectorStore
 from seqcli.core.vector_writer import Origin, write_store
-from seqcli.core.word_vectors import Lookup, open_vectors, postprocess
+from seqcli.core.word_vectors import Lookup, postprocess
 from seqcli.errors import InputError, UsageError
 from seqcli.vectors import nearest, similar
 from seqcli.vectors.nearest import Answers, Query, search
 from seqcli.vectors.similar import Request, answer
 from seqcli.vectors.texts import TextVectors
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(folders: dict[str, str]) -> Iterator[None]:
-    """The cache of the test run, in which GiNZA's table is built once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
-        yield
-
-
-@pytest.fixture(scope="module")
-def ginza(_cache: None) -> VectorStore:
-    return open_vectors()
-
-
-@pytest.fixture(scope="module")
-def lookup(ginza: VectorStore) -> Lookup:
-    return Lookup(ginza)
+__all__ = ["_cache", "ginza", "lookup"]  # the fixtures
 
 
 def items(request: Request, answers: Answers | None = None) -> list[str]:

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ginza_table import _cache
 from signs import finished
 
 from seqcli.core.vector_files import VectorFile
@@ -25,15 +25,9 @@ from seqcli.vectors.learned import Gensim, Settings
 from seqcli.vectors.nearest import Answers
 from seqcli.vectors.train import Plan
 
+__all__ = ["_cache"]  # the fixture
+
 TEXTS = [["a", "b", "c"], ["a", "b"], ["c", "c", "d"]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(folders: dict[str, str]) -> Iterator[None]:
-    """The cache of the test run, in which GiNZA's table is built once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEQCLI_CACHE_DIR", folders["SEQCLI_CACHE_DIR"])
-        yield
 
 
 @pytest.fixture

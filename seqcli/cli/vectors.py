@@ -226,7 +226,7 @@ def train_vectors(
     ] = 1,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, help="Of word2vec and fasttext.", show_default="every core"),
+        typer.Option("--threads", min=1, max=1024, help="Of word2vec and fasttext.", show_default="every core"),
     ] = None,
     encoding: options.Encoding = "auto",
     overwrite: options.Overwrite = False,

@@ -133,14 +133,14 @@ def check_writable(folder: Path) -> None:
 def lock(path: Path, timeout: float = 0.0) -> Iterator[None]:
     """Hold ``path`` (a file or a folder) against other seqcli processes, by a file beside it that is there meanwhile.
 
-    Waits at most ``timeout`` seconds, then raises TryLaterError. A process that dies loses its locks; the file that it
-    leaves goes with the next one.
+    Waits at most ``timeout`` seconds, then raises TryLaterError. Missing parent folders are made, and go again where
+    they stay empty. A process that dies loses its locks; the file that it leaves goes with the next one.
     """
     target = path.resolve()
     guard = target.with_name(f".seqcli-lock-{_short_hash(target.name)}")
     deadline = time.monotonic() + timeout
     with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in target.parents if not folder.exists()]
         while (release := _locked(guard)) is None:
             if time.monotonic() >= deadline:
                 hint = "wait for the other seqcli command on it to end, then run this one again"
@@ -150,6 +150,9 @@ def lock(path: Path, timeout: float = 0.0) -> Iterator[None]:
         yield
     finally:
         release()
+        for folder in made:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 @contextmanager
@@ -169,6 +172,7 @@ def _locked(guard: Path) -> Callable[[], None] | None:
     if sys.platform == "win32":
         import filelock
 
+        guard.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(guard, timeout=0)  # takes its file away by itself
         try:
             held.acquire()
@@ -178,7 +182,11 @@ def _locked(guard: Path) -> Callable[[], None] | None:
     import fcntl
 
     while True:
-        descriptor = os.open(guard, os.O_RDWR | os.O_CREAT, 0o666)
+        guard.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:  # the folder went with the lock of who had made it
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between our two steps its holder may have taken the file away: a lock that has no name keeps nobody out.

@@ -270,11 +270,21 @@ def test_a_lock_leaves_nothing_and_two_never_have_it_at_once(tmp_path: Path) -> 
         "        inside.rmdir()\n"
     )
     place, told = tmp_path / "place", tmp_path / "told"
+    place.mkdir()
     command = [sys.executable, "-c", program, str(place / "target"), str(place / "inside"), str(told)]
     crowd = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     assert [process.communicate()[1] for process in crowd] == [b""] * 3
     assert told.read_text() == "." * 600
     assert listing(place) == []
+
+
+def test_folders_that_are_made_for_a_lock_go_with_it_unless_they_are_filled(tmp_path: Path) -> None:
+    with files.lock(tmp_path / "a" / "b" / "model"):
+        pass
+    assert listing(tmp_path) == []
+    with files.lock(tmp_path / "a" / "b" / "model"):
+        (tmp_path / "a" / "mine").touch()
+    assert listing(tmp_path / "a") == ["mine"]
 
 
 def test_a_lock_is_held_whose_file_was_taken_away_at_the_last_moment(

@@ -45,8 +45,8 @@ class Contextual:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self._model = AutoModel.from_pretrained(path, local_files_only=True, use_safetensors=True).eval()
-        except (OSError, ValueError, KeyError, ImportError) as problem:
-            what = f"cannot be loaded: {str(problem).splitlines()[0][:200]}"
+        except Exception as problem:  # of a damaged folder that package raises errors of many kinds
+            what = f"cannot be loaded: {next(iter(str(problem).splitlines()), type(problem).__name__)[:200]}"
             raise ModelError(where, what, "it needs config.json, model.safetensors and the tokenizer's files") from None
         self.dim = int(self._model.config.hidden_size)
         positions = getattr(self._model.config, "max_position_embeddings", 512)

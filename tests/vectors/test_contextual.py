@@ -1,6 +1,8 @@
 """A network's vectors: a tiny BERT, made here, and what is said where there is none."""
 
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,27 @@ def test_what_is_missing_is_said(bert: Path, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(MachineError, match="transformers is not installed") as caught:
         Contextual(bert)
     assert caught.value.hint == "pip install 'seqcli[hf]'"
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged"),
+    [
+        ("model.safetensors", lambda data: data[:200]),
+        ("model.safetensors", lambda _: b""),
+        ("config.json", lambda _: b"[]"),
+        ("config.json", lambda data: data.replace(b'"hidden_size": 8', b'"hidden_size": 12')),
+        ("tokenizer.json", lambda data: data[:100]),
+    ],
+    ids=["cut weights", "no weights", "no settings", "another size", "cut tokenizer"],
+)
+def test_a_damaged_folder_is_said_to_be_so(
+    bert: Path, tmp_path: Path, name: str, damaged: Callable[[bytes], bytes]
+) -> None:
+    folder = tmp_path / "bert"
+    shutil.copytree(bert, folder)
+    (folder / name).write_bytes(damaged((folder / name).read_bytes()))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        Contextual(folder)
 
 
 def test_a_network_embeds_rows_and_searches_lines(bert: Path, tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def main() -> None:
     try:
         load(_named())(prog_name="seqcli")  # also for python -m seqcli
     finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # what it does not take, Python would try again at its end, and exit with 120
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         gc.freeze()  # all of it goes: to look for garbage first would take 10 ms
 
 

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -104,13 +104,15 @@ def _report(error: SeqcliError) -> ExitCode:
         import traceback
 
         traceback.print_exc()
-    _talking[0].error(error)
+    with suppress(BrokenPipeError):  # nobody reads on; the exit code still tells
+        _talking[0].error(error)
     return error.code
 
 
 def _say_stopped(word: str, stop: KeyboardInterrupt, code: ExitCode) -> ExitCode:
     notes = getattr(stop, "__notes__", ())  # what the room adds: what of the work is kept
-    _talking[0].warn("; ".join([word, *notes]))
+    with suppress(BrokenPipeError):
+        _talking[0].warn("; ".join([word, *notes]))
     return code
 
 
@@ -123,13 +125,35 @@ def _closed_pipe() -> ExitCode:
 def _from_os(error: OSError) -> SeqcliError:
     where = str(error.filename) if error.filename else "system"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if _of_stdout(error):
+            return MachineError(
+                "stdout", "the disk is full; what stands there is cut off", "make room, then run it again"
+            )
         return MachineError(
             where, "the disk is full; nothing was left half-written", "make room, then run the same command"
         )
     return MachineError(where, (error.strerror or str(error)).lower(), None)
 
 
+def _of_stdout(error: OSError) -> bool:
+    """Whether it was raised by a write to stdout, which has no name: by our module that prints, or by the help's."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = str(frame.tb_frame.f_globals.get("__name__")) if frame is not None else ""
+    return not error.filename and (module == Output.__module__ or module.partition(".")[0] in ("rich", "typer"))
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's and NumPy's own error, or PyTorch's, which on a processor is a RuntimeError like any other."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
+
+
 def _bug(error: Exception) -> SeqcliError:
+    if _out_of_memory(error):
+        what = f"there is not enough of it: {error}" if str(error) else "there is not enough of it"
+        hint = "a smaller --hidden, --batch-size or --layers for a training; fewer --workers for a filter"
+        return MachineError("memory", what[:300], hint)
     what = f"{type(error).__name__}: {error}"
     return SeqcliError("bug", what[:300], "this is our fault: run it again with --debug and report the traceback")
 

@@ -17,6 +17,9 @@ from seqcli.cli.usage import bad_value, in_our_words
 
 _UNSURE = object()
 
+# How parameters are called in the help whose text names a file or a folder; those of the type Path do, too.
+_PLACES = {"CORPUS", "DATA", "FILE", "MODEL", "PATH", "SOURCE", "TRAIN", "WHICH"}
+
 
 class Command(TyperCommand):
     """A Typer command whose parameters are read by ``Plain``."""
@@ -54,6 +57,8 @@ class Plain:
         many = param.multiple or param.nargs == -1
         if value is None:
             return () if many else None
+        if self._names_a_place(param) and "" in (value if many else [value]):
+            raise bad_value(param, "'' names no file or folder; perhaps a variable of the shell that is not set", ctx)
         found = _UNSURE
         if many and isinstance(value, list | tuple):
             each = [self._one(item, *_inner(self._kind)) for item in value]
@@ -63,6 +68,9 @@ class Plain:
         if found is _UNSURE:
             return self._typers(value, param, ctx)
         return found
+
+    def _names_a_place(self, param: Any) -> bool:
+        return param.metavar in _PLACES or _alone(self._kind) is Path
 
     def _typers(self, value: Any, param: Any, ctx: Any) -> Any:
         """The value as Typer reads it; where it cannot, or is no number to count with, the reason in our words."""

@@ -50,7 +50,9 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Processor threads for training.", show_default="chosen for the task"),
+    typer.Option(
+        "--threads", min=1, max=1024, help="Processor threads for training.", show_default="chosen for the task"
+    ),
 ]
 
 MaxMinutes = Annotated[

@@ -75,7 +75,10 @@ class FitSettings:
         }
         for name, fine in checks.items():
             if not fine:
-                raise UsageError(f"--{name.replace('_', '-')}", f"{getattr(self, name)!r} is out of range")
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    flag, f"{getattr(self, name)!r} is out of range", f"leave out {flag} for the usual value"
+                )
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,7 @@ def test_an_error_is_its_exit_code_one_line_and_the_next_command(
             "did you mean word? seqcli similar",
         ),
         ("similar 猫 --quiet=no", "--quiet: does not take a value", "seqcli similar --help"),
+        ("train-forecast -o y --threads 100000", "--threads: '100000' is more than 1024", "seqcli train-forecast"),
         ("info one two", "seqcli info: got unexpected extra argument(s) (two)", "seqcli info --help"),
         (
             "generate writer 兄さん は",
@@ -218,6 +219,23 @@ def test_a_slip_on_the_command_line_is_said_as_any_other_error(quick: Run, typed
     assert first == f"error: {error}"
     assert second.startswith(f"hint: {hint}")
     assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("info", ""), "MODEL"),
+        (("train-classifier", "", "--out", "m"), "TRAIN"),
+        (("train-generator", "a.txt", "", "--out", "m"), "CORPUS"),
+        (("classify", "fx", "--file", ""), "--file"),
+        (("classify", "fx", "猫", "--output", ""), "--output"),
+        (("train-forecast", "--out", ""), "--out"),
+    ],
+)
+def test_a_place_without_a_name_is_none(quick: Run, words: tuple[str, ...], where: str) -> None:
+    """As of ``--file "$POSTS"`` where no such variable is set."""
+    ran = quick(*words, fails_with=2)
+    assert ran.stderr.startswith(f"error: {where}: '' names no file or folder")
 
 
 def test_a_wrong_value_of_a_variable_is_said_as_of_its_option(quick: Run) -> None:
@@ -245,6 +263,22 @@ def test_a_bug_is_one_line_that_says_how_to_report_it(quick: Run, monkeypatch: p
     error, hint = quick("info", "fx", fails_with=1).stderr.splitlines()
     assert error == "error: bug: ZeroDivisionError: odd things"
     assert "--debug" in hint
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 256 bytes")],
+)
+def test_too_little_memory_is_the_machines_not_our_fault(
+    quick: Run, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def exhaust(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(describe, "describe", exhaust)
+    error, hint = quick("info", "fx", fails_with=5).stderr.splitlines()
+    assert error.startswith("error: memory: there is not enough of it")
+    assert "--hidden" in hint
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ class ClassifierConfig:
         tokenizer: the recipe of ``core.tokens.Tokenizer``.
         fusion: weight of the linear model in the answer, from 0 (none) to 1.
         temperature: what the log probabilities are divided by at the end.
+        gains: with ``costs``, which label is said (``decision.py``); none: the most probable.
+        costs: of each label, as many as ``gains``.
         features: the version of the encoding that the weights were trained with.
     """
 
@@ -70,6 +72,8 @@ class ClassifierConfig:
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     fusion: float = 0.0
     temperature: float = 1.0
+    gains: tuple[float, ...] = ()
+    costs: tuple[float, ...] = ()
     features: int = FEATURES
 
     @property
@@ -95,6 +99,10 @@ class ClassifierConfig:
             ModelError: a value is missing, of another type or out of range, or the features are of another version.
         """
         known = {one.name: values.get(one.name) for one in fields(cls)} | {"unit": values.get("unit", "token")}
+        gains, costs = (_numbers(where, name, values.get(name, ())) for name in ("gains", "costs"))
+        if len(gains) != len(costs):
+            raise ModelError(where, f"{len(gains)} 'gains' and {len(costs)} 'costs'")
+        known |= {"gains": gains, "costs": costs}
         for name, low, high in (
             ("hidden", 1, 4096), ("layers", 1, 64), ("members", 1, 256), ("vector_size", 0, 65536),
             ("word_size", 1, 4096), ("character_embedding", 1, 4096), ("character_size", 0, 4096),
@@ -122,6 +130,14 @@ class ClassifierConfig:
             what = f"made with inputs of version {known['features']}; this seqcli makes version {FEATURES}"
             raise ModelError(where, what, "train it again")
         return cls(**known)  # type: ignore[arg-type]  # every value was looked at above
+
+
+def _numbers(where: str, name: str, values: object) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple):
+        raise ModelError(where, f"{name!r} is {str(values)[:60]!r}, not a list of numbers")
+    for value in values:
+        _check_number(where, name, value, 0, 1e300)
+    return tuple(values)
 
 
 def _check_number(where: str, name: str, value: object, low: float, high: float) -> None:

@@ -59,8 +59,9 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
     begin = time.perf_counter()
     logs = yield from _log_probabilities(handle, texts, request.workers)
     seconds = time.perf_counter() - begin
-    record = _record(gold, logs, len(labels)) | {"seconds": round(seconds, 3)}
-    records = _per_class(gold, logs.argmax(axis=1), labels) if request.per_class else [record]
+    predicted = model.decision.of(logs)
+    record = _record(gold, logs, predicted, len(labels)) | {"seconds": round(seconds, 3)}
+    records = _per_class(gold, predicted, labels) if request.per_class else [record]
     sentences = tuple(_sentences(record, gold, labels, examples))
     warnings = (*_known(Seen.load(path, model.manifest), texts), *model.warnings())
     return Result(tuple(records), None if request.per_class else _table(record), sentences, warnings)
@@ -115,8 +116,7 @@ def _batch(handle: Handle, texts: Sequence[str]) -> Floats:
     return model.log_probabilities(texts, model.split(texts))
 
 
-def _record(gold: Ints, logs: Floats, classes: int) -> dict[str, Any]:
-    predicted = logs.argmax(axis=1)
+def _record(gold: Ints, logs: Floats, predicted: Ints, classes: int) -> dict[str, Any]:
     intervals = metrics.bootstrap(gold, predicted, classes)
     probabilities = np.exp(logs)
     loss, calibration = _resampled(gold, logs)

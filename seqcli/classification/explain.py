@@ -34,7 +34,7 @@ def explanation(model: Model, text: str, answer: Answer) -> list[dict[str, Any]]
         answer: what the model said of it.
     """
     tokens = model.features.tokens(text)
-    label = int(answer.log_probabilities.argmax())
+    label = answer.label
     effects: list[float] = []
     last, step = min(len(tokens), LONGEST), max(1, _CHARACTERS // max(1, len(text)))
     for start in range(0, last, step):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from seqcli.classification import vectors
 from seqcli.classification.config import ClassifierConfig, shapes
+from seqcli.classification.decision import Decision
 from seqcli.classification.encoding import Features, Split
 from seqcli.classification.fusion import fuse
 from seqcli.classification.linear import LinearModel
@@ -43,10 +44,12 @@ class Answer:
 
     Arguments:
         log_probabilities: ``(labels,)``, natural logarithms.
+        label: which label is said, by number; not always the most probable (``decision.py``).
         empty: the text has no tokens.
     """
 
     log_probabilities: Floats
+    label: int
     empty: bool
 
     @property
@@ -95,9 +98,11 @@ class Model:
     def answers(self, texts: Sequence[str]) -> list[Answer]:
         """The same, a text at a time."""
         split = self.split(texts)
+        logs = self.log_probabilities(texts, split)
+        said = self.decision.of(logs).tolist()
         return [
-            Answer(logs, not len(tokens))
-            for logs, tokens in zip(self.log_probabilities(texts, split), split.texts, strict=True)
+            Answer(of_one, label, not len(tokens))
+            for of_one, label, tokens in zip(logs, said, split.texts, strict=True)
         ]
 
     def log_probabilities(self, texts: Sequence[str], split: Split) -> Floats:
@@ -131,6 +136,11 @@ class Model:
     def split(self, texts: Sequence[str]) -> Split:
         """The tokens of each text that the networks read."""
         return self.features.split(texts)
+
+    @property
+    def decision(self) -> Decision:
+        """Which label is said."""
+        return Decision(self.config.gains, self.config.costs)
 
     @cached_property
     def _network(self) -> Network:
@@ -185,6 +195,8 @@ def load(path: Path) -> Model:
 
     manifest, values, tensors = checkpoint.load(path, KIND, expected)
     config = ClassifierConfig.from_json(values, str(path))
+    if len(config.gains) not in (0, len(labels)):
+        raise ModelError(str(path), f"decides between {len(config.gains)} labels, and labels.json has {len(labels)}")
     features = vectors.features(config, words, characters, path, manifest.digests)
     return Model(manifest, config, tuple(labels), features, tensors, _linear(path, manifest, len(labels)))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.classification.data import Example, Partition
+from seqcli.classification.decision import MOST_PROBABLE, Decision
 from seqcli.classification.linear import Kind, Labelled, Training
 from seqcli.core import figures, metrics
 from seqcli.results import Progress, Record, Result
@@ -60,9 +61,9 @@ class Answers:
     seconds: float
 
     @classmethod
-    def of(cls, model: str, log_probabilities: Floats, seconds: float) -> Answers:
-        """The answers of a model that says the most probable class."""
-        return cls(model, log_probabilities.argmax(axis=1), log_probabilities, seconds)
+    def of(cls, model: str, log_probabilities: Floats, seconds: float, decision: Decision = MOST_PROBABLE) -> Answers:
+        """The answers of a model; without a decision it says the most probable class."""
+        return cls(model, decision.of(log_probabilities), log_probabilities, seconds)
 
 
 def baselines(partition: Partition, *, seed: int = 0, refit: bool = False) -> Generator[Progress, None, list[Answers]]:

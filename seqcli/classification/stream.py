@@ -268,9 +268,9 @@ def _record(model: Model, request: Request, item: Item, answer: Answer | None, t
     predicted = probability = None
     if answer is not None:
         probabilities = answer.probabilities.tolist()
-        probability = max(probabilities)
+        probability = probabilities[answer.label]
         sure = request.threshold is None or probability >= request.threshold
-        predicted = model.labels[probabilities.index(probability)] if sure else UNSURE
+        predicted = model.labels[answer.label] if sure else UNSURE
     record[names["predicted"]] = predicted
     record[names["probability"]] = probability
     if request.top_k is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import numpy as np
 from seqcli.classification import report
 from seqcli.classification.config import ClassifierConfig, prefix
 from seqcli.classification.data import Partition
+from seqcli.classification.decision import MOST_PROBABLE, Decision, decide
 from seqcli.classification.encoding import Floats
 from seqcli.classification.fusion import Choice, choose, fuse
 from seqcli.classification.linear import Kind, Labelled, LinearModel, Training
@@ -91,18 +92,19 @@ def train(
         said = {name: opinion.valid for name, opinion in opinions.items()}
         choice = choose(trained.valid, said, material.gold["valid"])
         linear = opinions[choice.linear].model(plan) if choice.linear else None
-        config = replace(material.config, fusion=choice.weight, temperature=choice.temperature)
+        decision = _decision(trained, choice, said, plan)
+        config = replace(material.config, fusion=choice.weight, temperature=choice.temperature, **decision._asdict())
         heard = None if linear is None else _ask(linear, material, "test")
         answers = fuse(trained.test, heard, choice.weight, choice.temperature)
         seconds = time.perf_counter() - began
         others = yield from report.baselines(partition, seed=plan.fit.seed, refit=plan.refit)
-        ours = report.Answers.of(config.cell, answers, seconds)
+        ours = report.Answers.of(config.cell, answers, seconds, decision)
         alone = [report.Answers.of(f"{config.cell}-alone", trained.test, seconds)] if linear else []
         told = report.report(partition, ours, others, material.words, parts=alone, require_skill=require_skill)
         told = replace(told, warnings=(*told.warnings, *trained.late))
         if opinions:
             told = replace(told, sentences=(*told.sentences, _said(choice)))
-        told = replace(told, sentences=(*told.sentences, _learnt(material)))
+        told = replace(told, sentences=(*told.sentences, *_decided(decision, material.labels), _learnt(material)))
         _save(out, material, plan, config=config, linear=linear, trained=trained, told=told)
     return replace(told, sentences=(*told.sentences, f"Saved {out}. Next: {_next(out)}"))
 
@@ -135,6 +137,29 @@ def _said(choice: Choice) -> str:
         f"In the answer the networks weigh {1 - choice.weight:.2f} and the linear model ({choice.linear}) "
         f"{choice.weight:.2f}; temperature {choice.temperature:.2f}."
     )
+
+
+def _decision(trained: Trained, choice: Choice, linear: Mapping[str, Floats], plan: Plan) -> Decision:
+    """Which label is said, from what the model makes of the validation part.
+
+    Weighed labels make rare ones more probable than they are, and with them what is said: nothing is left to decide.
+    """
+    if plan.balance:
+        return MOST_PROBABLE
+    heard = linear[choice.linear] if choice.linear else None
+    return decide(fuse(trained.valid, heard, choice.weight, choice.temperature))
+
+
+def _decided(decision: Decision, labels: Sequence[str]) -> Iterator[str]:
+    """How a label is said that is not the most probable."""
+    if not decision.gains:
+        return
+    if len(labels) == 2:
+        rare = int(np.argmax(decision.gains))
+        least = (decision.gains[1 - rare] + decision.costs[rare] - decision.costs[1 - rare]) / sum(decision.gains)
+        yield f"For macro-F1, {labels[rare]!r} is said from a probability of {least:.2f} on."
+    else:
+        yield "For macro-F1, rare labels are said at smaller probabilities than frequent ones."
 
 
 @dataclass(frozen=True, eq=False)

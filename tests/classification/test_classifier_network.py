@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -207,8 +208,8 @@ def test_the_shapes_that_a_config_implies_are_those_of_the_network(changes: dict
 
 
 def test_a_config_comes_back_from_json_as_it_was() -> None:
-    shape = config(fusion=0.35, temperature=1.25)
-    assert ClassifierConfig.from_json(asdict(shape)) == shape
+    shape = config(fusion=0.35, temperature=1.25, gains=(0.7, 1.3), costs=(0.3, 0.35))
+    assert ClassifierConfig.from_json(json.loads(json.dumps(asdict(shape)))) == shape
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,8 @@ def test_a_config_comes_back_from_json_as_it_was() -> None:
     [
         ("hidden", 0), ("hidden", True), ("hidden", 1 << 40), ("cell", "transformer"), ("vectors", "elsewhere"),
         ("dropout", float("nan")), ("dropout", "0.5"), ("fusion", 1.5), ("temperature", 0.0), ("bidirectional", 1),
-        ("tokenizer", None), ("max_tokens", 2.5),
+        ("tokenizer", None), ("max_tokens", 2.5), ("gains", [1.0]), ("costs", 1.0), ("gains", ["1"]),
+        ("costs", [float("nan")]),
     ],
 )  # fmt: skip
 def test_a_config_that_makes_no_sense_is_refused_by_name(name: str, value: Any) -> None:

@@ -15,6 +15,7 @@ from signs import finished
 
 from seqcli.classification import data, plan, predict, train
 from seqcli.classification.data import Example, Partition
+from seqcli.classification.decision import MOST_PROBABLE, Decision
 from seqcli.classification.material import Material, prepare
 from seqcli.classification.plan import Plan
 from seqcli.core.place import Place
@@ -94,7 +95,8 @@ def test_the_folder_answers_the_test_part_as_the_report_says(partition: Partitio
     out, result = whole
     model = predict.load(out)
     found = model.probabilities([example.text for example in partition.test])
-    right = np.mean([model.labels[k] == e.label for k, e in zip(found.argmax(axis=1), partition.test, strict=True)])
+    said = model.decision.of(np.log(found))
+    right = np.mean([model.labels[k] == e.label for k, e in zip(said, partition.test, strict=True)])
     records = {record["model"]: record for record in result.records}
     assert set(records) == {"lstm", "lstm-alone", "majority", "tfidf-logistic", "tfidf-svc"}
     assert records["lstm"]["accuracy"] == pytest.approx(right)
@@ -303,6 +305,30 @@ def test_a_rare_label_counts_more_when_asked(tmp_path: Path) -> None:
         assert float((found.numpy() * shares).sum()) == pytest.approx(1.0)
         ratio = float(found.max() / found.min())
         assert ratio == pytest.approx(wanted or float(shares.max() / shares.min()), rel=1e-4)
+
+
+def test_a_rare_label_is_said_at_a_smaller_probability_unless_it_counts_more_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = data.partition(data.Examples("rows", examples(2)), seed=1)
+    asked: list[int] = []
+    rule = Decision((0.6, 1.4), (0.3, 0.4))
+
+    def decided(logs: np.ndarray) -> Decision:
+        asked.append(len(logs))
+        return rule
+
+    monkeypatch.setattr(train, "decide", decided)
+    told = trained(two, tmp_path / "m", tiny()).sentences
+    assert asked == [len(two.valid)]
+    assert "For macro-F1, '食べ物' is said from a probability of 0.35 on." in told
+    near = np.log([[0.64, 0.36], [0.66, 0.34]])
+    assert predict.load(tmp_path / "m").decision == rule and rule.of(near).tolist() == [1, 0]
+    rule = Decision((0.0, 1.0), (0.0, 0.0))  # always 食べ物
+    food = np.mean([example.label == "食べ物" for example in two.test])
+    assert trained(two, tmp_path / "always", tiny()).records[0]["accuracy"] == pytest.approx(food) < 1
+    trained(two, tmp_path / "weighed", tiny(balance=1.0))
+    assert predict.load(tmp_path / "weighed").decision == MOST_PROBABLE and len(asked) == 2
 
 
 def test_a_plan_can_be_made_of_any_cell(partition: Partition, tmp_path: Path) -> None:

@@ -55,6 +55,17 @@ def test_networks_that_add_nothing_take_nothing_away() -> None:
     assert metrics.macro_f1(GOLD, answers, 3) >= metrics.macro_f1(GOLD, better.argmax(axis=1), 3)
 
 
+def test_a_few_texts_do_not_settle_the_weight() -> None:
+    chance, linear = logs(GOLD, 0.0, 3, 11), logs(GOLD, 0.9, 3, 12)
+    few, many = (choose(chance[:n], {"logistic": linear[:n]}, GOLD[:n]).weight for n in (8, 600))
+    assert 0.5 < few < 0.75 < 0.95 < many
+
+
+def test_an_svc_must_be_better_by_more_than_its_scale() -> None:
+    poor, linear = logs(GOLD, 0.5, 3, 9), logs(GOLD, 0.9, 3, 10)
+    assert choose(poor, {"svc": linear, "logistic": linear}, GOLD).linear == "logistic"
+
+
 def test_the_temperature_mends_an_opinion_that_is_too_sure() -> None:
     wild = 5 * logs(GOLD, 0.7, 3, 4)
     _, weight, temperature = choose(wild, {}, GOLD)

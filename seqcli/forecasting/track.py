@@ -25,19 +25,17 @@ POOLED: Final = "all"
 """The name under which the models of a journal that holds several are scored together, the newest of each day."""
 
 _NEWEST: Final = "the newest model of each day"
-_SHOWN: Final = (
-    "model",
-    "series",
-    "h",
-    "n",
-    "pending",
-    "mae_ratio",
-    "crps_ratio",
-    "crps_ewma",
-    "coverage80",
-    "coverage95",
-    "in_sample",
-)
+_SHOWN: Final = {
+    "model": "model",
+    "series": "series",
+    "h": "h",
+    "n": "n",
+    "pending": "pending",
+    "crps_ratio": "CRPS÷rw",
+    "crps_ewma": "÷ewma",
+    "coverage80": "80 %",
+    "coverage95": "95 %",
+}  # what a person reads in 80 columns, by the words of backtest's table
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +91,16 @@ def track(path: Path, panel: Panel) -> Result:
     table = [r for r in records if r["series"] == "all" or r["h"] == "all"]
     return Result(
         records=tuple(records),
-        table=tuple({name: r[name] for name in _SHOWN} for r in table),
+        table=tuple(_short(r, mark=any(r["in_sample"] for r in table)) for r in table),
         sentences=tuple(sentences),
         warnings=notes,
     )
+
+
+def _short(record: Record, *, mark: bool) -> dict[str, Any]:
+    """A record for a terminal; with ``mark``, which ones are replays."""
+    seen = {"seen": record["in_sample"]} if mark else {}
+    return {shown: record[name] for name, shown in _SHOWN.items()} | seen
 
 
 def rows(path: Path, panel: Panel) -> Iterator[dict[str, Any]]:

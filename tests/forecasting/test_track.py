@@ -10,6 +10,7 @@ import pytest
 from journals import SIGMA, keep, offsets, rows, walk
 from signs import finished
 
+from seqcli.cli.output import Output
 from seqcli.core.json_lines import dumps
 from seqcli.errors import InputError, UsageError
 from seqcli.forecasting import backtest, drift, journal, outcomes, track
@@ -302,8 +303,20 @@ def test_replays_are_scored_apart_and_have_no_say_in_the_verdict(path: Path) -> 
     said = "\n".join(result.warnings)
     assert "issued after their target date: 80" in said
     assert "a calibration that knows what came after their origin: 78" in said
-    marks = [r["in_sample"] for r in result.table or () if r["series"] == r["h"] == "all"]
+    marks = [r["seen"] for r in result.table or () if r["series"] == r["h"] == "all"]
     assert marks == [False, True]  # two lines of one name, told apart
+
+
+def test_a_person_reads_the_record_in_80_columns(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    panel = walk(FIT + 40)
+    for first, model in ((1, "f23a1c4c2220"), (20, "0c0e1945e67d")):
+        origins = np.arange(FIT + first, FIT + first + 19)
+        journal.append(path, rows(panel, origins, offsets(panel, origins, 1), FIT, model_id=model))
+    Output("table").emit(track.track(path, panel).table or ())
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[:5] == ["model", "series", "h", "n", "pending"] and "seen" not in heading
+    assert {line.split()[0] for line in lines} == {"all", "f23a1c4c2220", "0c0e1945e67d"}
+    assert max(map(len, [heading, *lines])) <= 80
 
 
 def test_a_journal_of_replays_only_says_so_once(path: Path) -> None:

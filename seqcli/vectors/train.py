@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -342,7 +343,10 @@ def _sentences(plan: Plan, words: Vocabulary, corpus: Corpus, seconds: float, ou
     made = f"{plan.method}: {len(words.words):,} {plan.unit}s from {words.total:,} tokens in {seconds:.1f} s"
     cached = " (tokens from the cache)" if corpus.cached else ""
     covered = f"{words.coverage:.1%} of the running text has a vector."
-    return (f"{made}{cached}, saved in {out}.", covered, f"Try: seqcli similar {words.words[0]} --model {out}")
+    asked = next((word for word in words.words if word.isalnum()), words.words[0])  # rather than 。, the most frequent
+    unit = " --unit char" if plan.unit == "char" else ""
+    hint = f"Try: seqcli similar {shlex.quote(asked)} --model {shlex.quote(str(out))}{unit}"
+    return (f"{made}{cached}, saved in {out}.", covered, hint)
 
 
 def _fitted(plan: Plan, wanted: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,13 @@ def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def test_the_command_to_try_asks_for_a_word_and_can_be_pasted(corpus: Path, tmp_path: Path) -> None:
+    result = finished(train.train([str(corpus)], tmp_path / "my words", PLANS["ppmi-svd"]))
+    _, _, question, *options = shlex.split(result.sentences[-1].removeprefix("Try: "))
+    assert question.isalnum()  # 、 and 。 are more frequent
+    assert options == ["--model", str(tmp_path / "my words")]
 
 
 def test_cooccurrences_are_counted_within_the_window_and_the_text(words: Vocabulary) -> None:

@@ -210,7 +210,8 @@ def partition(
     learnt = _without(learnt, [*chosen, *judged], "training", "validation or test", notes)
     for name, source, part in (("training", train, learnt), ("validation", valid, chosen)):
         if not part:
-            raise InputError((source or train).source, f"every text of the {name} part also stands in a later part")
+            what = f"every text of the {name} part also stands in a later part"
+            raise InputError((source or train).source, what, "give files that have no texts in common")
     labels = tuple(sorted({example.label for example in learnt}))
     known = set(labels)
     unknown = next((example for example in (*chosen, *judged) if example.label not in known), None)

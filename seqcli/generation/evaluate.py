@@ -23,6 +23,7 @@ import numpy as np
 from seqcli.core import bulk, checkpoint, files
 from seqcli.core.columns import Columns, beside
 from seqcli.core.evaluation import Request
+from seqcli.core.lines import display_name
 from seqcli.core.seen import Seen
 from seqcli.core.texts import Item, batches, items
 from seqcli.core.units import DOCUMENT, Units
@@ -89,7 +90,7 @@ def evaluate(path: Path, source: str, request: Request) -> Generator[Progress, N
                 _write(file, _chosen(scores, request.part), ids, surfaces)
             yield Progress("reading", sums.characters, text=sums.told())
     if not any(stretch[1] for stretch in sums.stretches):
-        raise InputError(source, "holds no text", "give a file with text in it")
+        raise InputError(display_name(source), "holds no text", "give a file with text in it")
     records = sums.records(round(time.process_time() - begin, 2))
     table = tuple({shown: one[name] for name, shown in _SHOWN.items()} for one in records)
     warnings = [*copies.warnings(sums.characters), *model.warnings()]

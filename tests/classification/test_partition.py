@@ -221,6 +221,13 @@ def test_rows_left_out_of_all_sources_are_counted_together(tmp_path: Path) -> No
     assert parts.dropped == {"no text": (3, f"{train}: row 22")}
 
 
+def test_the_same_file_for_two_parts_is_refused_with_what_to_do() -> None:
+    train = made({"a": 10, "b": 10})
+    with pytest.raises(InputError, match="every text of the training part also stands in a later part") as caught:
+        data.partition(train, None, train)
+    assert caught.value.hint == "give files that have no texts in common"
+
+
 def test_one_label_that_is_left_to_learn_is_not_enough() -> None:
     def of(name: str, *pairs: tuple[str, str]) -> Examples:
         return Examples(name, [Example(text, label, None, f"{name}: {text}") for text, label in pairs])

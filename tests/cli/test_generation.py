@@ -231,6 +231,10 @@ def test_lines_are_measured_one_by_one_in_a_pipe(quick: Run, writer: Path) -> No
     assert rows[1]["bits_per_char"] is None
 
 
+def test_a_pipe_without_text_is_called_by_its_name(quick: Run, writer: Path) -> None:
+    assert quick("evaluate", "writer", "-", stdin="", fails_with=3).stderr.startswith("error: stdin: holds no text\n")
+
+
 def test_a_measured_table_keeps_its_columns(quick: Run, writer: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,text\n7,私は肉を\n8,\n9\n", encoding="utf-8")
     rows = quick("evaluate", "writer", "rows.csv", "--per-line", "--format", "csv").rows

@@ -125,6 +125,7 @@ def stream(
         workers: processes; the records are the same for any number.
 
     Raises:
+        ModelError: as ``Handle.open``, before a row is read.
         UsageError: a threshold, and a model with a label ``unsure``.
     """
     _check(model, request)
@@ -152,7 +153,8 @@ def to_file(
         The number of rows of the input.
 
     Raises:
-        UsageError: another suffix.
+        ModelError: as ``Handle.open``, before a row is read.
+        UsageError: another suffix; or as ``stream``.
         TryLaterError: another process writes the same file.
         Interrupted: Ctrl-C or SIGTERM; what was done is kept.
     """
@@ -213,7 +215,8 @@ def _draw(record: Record, request: Request, tally: Tally, path: Path) -> None:
 
 def _check(model: Handle, request: Request) -> None:
     """Loads the model before the first row is read, and refuses a threshold whose answer could be mistaken."""
-    if request.threshold is not None and UNSURE in model.open().labels:
+    labels = model.open().labels
+    if request.threshold is not None and UNSURE in labels:
         raise UsageError("--threshold", f"the model has a label {UNSURE!r} of its own", "use --probabilities instead")
 
 

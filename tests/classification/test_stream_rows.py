@@ -18,7 +18,7 @@ from seqcli.classification import stream
 from seqcli.classification.predict import Handle
 from seqcli.classification.stream import Request, Tally
 from seqcli.core.texts import Item
-from seqcli.errors import InputError, UsageError
+from seqcli.errors import InputError, ModelError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,17 @@ def row(text: str, **columns: object) -> Item:
 
 
 BAD = Item("", {"text": None, "id": 2}, InputError("t.csv: row 3", "4 values"))
+
+
+def test_a_damaged_model_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
+    save(tmp_path / "m")
+    handle = Handle.of(tmp_path / "m")
+    weights = tmp_path / "m" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    source = iter([row("焼肉"), row("試合")])
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        next(stream.stream(handle, Request(), source, Tally()))
+    assert len(list(source)) == 2
 
 
 def test_columns_stay_and_ours_are_called_otherwise(handle: Handle) -> None:

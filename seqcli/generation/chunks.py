@@ -69,11 +69,11 @@ class Streams:
             tokens = torch.from_numpy(batch.tokens).to(where)  # (rows, steps + 1)
             model.strength = strength()
             known, state = model(tokens[:, :-1], carried)
-            loss = model.loss(known, tokens[:, 1:])
-            if batch.taught is not None and taught:
-                other = model.loss(known, torch.from_numpy(batch.taught).to(where))
-                loss = (1 - taught) * loss + taught * other
-            return loss, state
+            if batch.taught is None or not taught:
+                return model.loss(known, tokens[:, 1:]), state
+            both = torch.stack([tokens[:, 1:], torch.from_numpy(batch.taught).to(where)], dim=2)
+            text, teacher = model.log_probabilities(known, both).flatten(0, 1).mean(0)
+            return -(1 - taught) * text - taught * teacher, state
 
         return step
 

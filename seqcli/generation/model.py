@@ -122,30 +122,41 @@ class LanguageModel(nn.Module):
         return -self.log_probabilities(known, targets).mean()
 
     def log_probabilities(self, known: Tensor, targets: Tensor) -> Tensor:
-        """Log probabilities (natural) of the units that came next, ``(b, t)`` float32. Arguments as for ``loss``."""
-        u, y = known.flatten(0, 1), targets.flatten()  # (n, e or h), (n,)
-        (start, end), *clusters = self.config.bounds
-        logits = self._logits(u, start, end)  # (n, c_1)
-        if self.clusters is None:
-            return -functional.cross_entropy(logits, y, reduction="none").view_as(targets)
-        logits = torch.cat([logits, self.clusters(u).float()], dim=1)  # (n, c_1 + k)
-        choice = y.clone()
-        for j, (start, end) in enumerate(clusters):
-            choice[(y >= start) & (y < end)] = clusters[0][0] + j
-        found = -functional.cross_entropy(logits, choice, reduction="none")  # (n,)
-        for start, end in clusters:
-            inside = ((y >= start) & (y < end)).nonzero()[:, 0]  # (m,)
-            if len(inside):
+        """Log probabilities (natural) of the units that came next, float32 in the shape of ``targets``.
+
+        Arguments:
+            known: as for ``loss``.
+            targets: ``(b, t)`` ids; or ``(b, t, k)``, so many units at each place.
+        """
+        u = known.flatten(0, 1)  # (n, e or h)
+        y = targets.reshape(len(u), -1)  # (n, k)
+        _, *clusters = self.config.bounds
+        outputs = self._outputs()
+        logits = _logits(u, outputs[0])  # (n, c_1)
+        choice = y
+        if self.clusters is not None:
+            logits = torch.cat([logits, self.clusters(u).float()], dim=1)  # (n, c_1 + clusters)
+            choice = y.clone()
+            for j, (start, end) in enumerate(clusters):
+                choice[(y >= start) & (y < end)] = clusters[0][0] + j
+        found = functional.log_softmax(logits, dim=1).gather(1, choice)  # (n, k)
+        for (start, end), output in zip(clusters, outputs[1:], strict=True):
+            places = ((y >= start) & (y < end)).nonzero(as_tuple=True)  # (m,), (m,)
+            if len(places[0]):
                 of_cluster = functional.cross_entropy(
-                    self._logits(u[inside], start, end), y[inside] - start, reduction="none"
+                    _logits(u[places[0]], output), y[places] - start, reduction="none"
                 )
-                found = found.index_add(0, inside, -of_cluster)
+                found = found.index_put(places, -of_cluster, accumulate=True)
         return found.view_as(targets)
 
-    def _logits(self, u: Tensor, start: int, end: int) -> Tensor:
-        """The logits z of the ids from ``start`` to ``end``, ``(n, end - start)``; a softmax needs float32."""
+    def _outputs(self) -> list[tuple[Tensor, Tensor]]:
+        """Output weights and biases of the head and of each cluster.
+
+        Split and not cut out: each cut would get a gradient as large as the whole, a fifth of the output's time.
+        """
+        sizes = [end - start for start, end in self.config.bounds]
         weight = self.embedding.weight if self.decoder.weight is None else self.decoder.weight
-        return functional.linear(u, weight[start:end], self.decoder.bias[start:end]).float()
+        return list(zip(torch.split(weight, sizes), torch.split(self.decoder.bias, sizes), strict=True))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         """E of the tokens, ``(b, t, e)``; a unit that is left out is zero wherever it stands in the chunk."""
@@ -175,6 +186,11 @@ class LanguageModel(nn.Module):
     def _rate(self, rate: float) -> float:
         """What is in use of a rate of dropout, in steps of 1/256."""
         return round(self.strength * rate * 256) / 256 if self.training else 0.0
+
+
+def _logits(u: Tensor, output: tuple[Tensor, Tensor]) -> Tensor:
+    """The logits z of the head or of a cluster, ``(n, ids)``; a softmax needs float32."""
+    return functional.linear(u, *output).float()
 
 
 class _Decoder(nn.Module):

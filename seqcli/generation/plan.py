@@ -24,7 +24,7 @@ WEIGHT_DECAY: Final = 0.02
 CLIP_NORM: Final = 1.0
 ROWS: Final = 24
 BPTT: Final = 32
-TAUGHT: Final = 0.1  # of the loss is the n-grams', as teachers
+TAUGHT: Final = 0.1  # of the loss is the n-grams', for characters; of words they know less than the network does
 
 _NOVEL: Final = 300_000  # units of a text that is read _NOVEL_EPOCHS times: ten minutes of one core
 _NOVEL_EPOCHS: Final = 14
@@ -163,6 +163,7 @@ def make(
         device=flags.get("device", "auto"),
         threads=flags.get("threads", 1),
         spared="dropout" not in flags,
+        taught=TAUGHT if corpus.units.kind == "char" else 0.0,
         command=flags.get("command", ""),
         sources=sources,
     )

@@ -153,3 +153,21 @@ def test_a_shape_with_something_missing_is_refused() -> None:
     del values["hidden"]
     with pytest.raises(ModelError, match="'hidden' is missing"):
         GeneratorConfig.from_json(values)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_many_units_at_a_place_have_the_probabilities_that_each_has_alone(shape: dict[str, Any]) -> None:
+    model, tokens = model_of(shape).eval(), tokens_of()
+    known, _ = model(tokens)
+    many = torch.stack([tokens, tokens.flip(0), torch.full_like(tokens, 25)], dim=2)
+    found = model.log_probabilities(known, many)
+    for k in range(3):
+        torch.testing.assert_close(found[:, :, k], model.log_probabilities(known, many[:, :, k]))
+
+
+def test_a_model_that_begins_with_known_embeddings_has_them() -> None:
+    model = model_of(SHAPES["projected"])
+    known = torch.randn(V, 6)
+    model.begin(known)
+    weights = model.embedding.weight.detach()
+    torch.testing.assert_close(weights / weights.std(), known / known.std())

@@ -18,8 +18,10 @@ from signs import finished
 
 from seqcli.core import checkpoint, device
 from seqcli.core.place import Place
+from seqcli.core.safe_formats import read_tensors
+from seqcli.core.units import Units
 from seqcli.errors import DivergedError, Interrupted, ModelError, UsageError
-from seqcli.generation import data, ngram, plan, train
+from seqcli.generation import beginning, data, ngram, plan, train
 from seqcli.generation.chunks import Streams, log_probabilities
 from seqcli.generation.data import Corpus
 from seqcli.generation.loading import load
@@ -330,3 +332,18 @@ def test_single_units_are_counted_once_for_both_parts(
     monkeypatch.setattr(KneserNey, "fit", counting)
     trained(corpus, tmp_path / "model", tiny(corpus, epochs=1))
     assert orders.count(ngram.ORDER) == orders.count(1) == 1
+
+
+def test_a_network_begins_with_what_stands_beside_each_unit(corpus: Corpus, tmp_path: Path) -> None:
+    trained(corpus, tmp_path / "model", tiny(corpus, steps=1, learning_rate=1e-9))
+    known = beginning.embeddings(corpus.train, len(corpus.units), 12, seed=1)
+    weights = read_tensors(tmp_path / "model" / "model.safetensors")["embedding.weight"]
+    np.testing.assert_allclose(weights / weights.std(), known, atol=1e-4)
+
+
+def test_characters_are_taught_by_n_grams_and_words_are_not(corpus: Corpus, tmp_path: Path) -> None:
+    assert tiny(corpus).taught > 0
+    assert tiny(replace(corpus, units=Units.fit("word", ["a b c"]))).taught == 0
+    trained(corpus, tmp_path / "model", tiny(corpus))
+    trained(corpus, tmp_path / "alone", replace(tiny(corpus), taught=0.0))
+    assert tensors(tmp_path / "model") != tensors(tmp_path / "alone")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.core.folders import SETTINGS
+from seqcli.errors import ExitCode
 
 # Modules of the door and their commands, in the help's reading order.
 GROUPS = {
@@ -49,6 +50,8 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors=errors)
     try:
         load(_named())(prog_name="seqcli")  # also for python -m seqcli
+    except KeyboardInterrupt:  # while modules are still being read: nothing was begun
+        raise SystemExit(ExitCode.INTERRUPTED) from None
     finally:
         for stream in (sys.stdout, sys.stderr):
             try:

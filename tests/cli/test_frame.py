@@ -17,6 +17,7 @@ from conftest import Run, environment
 from tables import quick
 
 import seqcli
+from seqcli import __main__
 from seqcli.__main__ import GROUPS, load
 from seqcli.cli.output import Output
 from seqcli.core import describe
@@ -279,6 +280,19 @@ def test_too_little_memory_is_the_machines_not_our_fault(
     error, hint = quick("info", "fx", fails_with=5).stderr.splitlines()
     assert error.startswith("error: memory: there is not enough of it")
     assert "--hidden" in hint
+
+
+def test_ctrl_c_before_the_command_is_there_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "load", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

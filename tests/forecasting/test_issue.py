@@ -168,15 +168,23 @@ def test_a_thousand_series_are_issued_about_as_fast_as_their_rows_are_made(tmp_p
     panel.values[-1, ::2] = np.nan  # half of them end a day early
     model = issue.load(save(tmp_path / "fx"))
     levels = model.levels(panel, np.array([398, 399]))
-    began = time.perf_counter()
-    plain = list(records.rows(panel, np.array([399]), levels[:, 1:]))
-    once = time.perf_counter() - began
-    began = time.perf_counter()
-    issued = list(issue._rows(_Said(model, levels), panel, np.where(np.arange(1000) % 2, 399, 398)))
+    once, plain = _fastest(lambda: list(records.rows(panel, np.array([399]), levels[:, 1:])))
+    origins = np.where(np.arange(1000) % 2, 399, 398)
+    took, issued = _fastest(lambda: list(issue._rows(_Said(model, levels), panel, origins)))
     assert len(issued) == 2 * len(plain) == 2000
-    assert time.perf_counter() - began < 10 * once + 0.5
+    assert took < 10 * once + 0.5
     last = {name: values[~np.isnan(values)][-1] for name, values in zip(panel.names, panel.values.T, strict=True)}
     assert all(row["last"] == last[row["series"]] for row in issued)
+
+
+def _fastest(work: Callable[[], list[Any]]) -> tuple[float, list[Any]]:
+    """Seconds of the best of three runs, which other programs have disturbed the least; and what it gave."""
+    times, given = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        given = work()
+        times.append(time.perf_counter() - began)
+    return min(times), given
 
 
 class _Said:

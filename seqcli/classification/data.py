@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from seqcli.core import rows
-from seqcli.core.lines import BadLineError, Lines, display_name, nearest
+from seqcli.core.lines import BadLineError, Lines, display_name, listed, nearest
 from seqcli.core.texts import folded
 from seqcli.corpora import folder
 from seqcli.corpora.splits import split
@@ -26,7 +26,6 @@ FORMATS: Final = (*rows.FORMATS, "fasttext")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _FASTTEXT = re.compile(r"__label__(\S+)\s*")
 _UNLABELLED = "no __label__ at the beginning"
-_LISTED = 20  # labels that an error names
 
 
 class Example(NamedTuple):
@@ -304,15 +303,11 @@ def _check_labels(train: Examples) -> None:
     single = {example.label: example.where for example in train.examples if counts[example.label] == 1}
     if single:
         labels = "label {} has a single example" if len(single) == 1 else "labels {} have a single example each"
-        what = f"the {labels.format(_listed([*map(repr, single)]))}"
+        what = f"the {labels.format(listed([*map(repr, single)]))}"
         hint = "add more, or give the row a label that has more"
         if train.others and len(counts) > len(train.examples) // 2:
             hint = f"is another column the label? --label-column (there are: {', '.join(train.others)})"
         raise InputError(next(iter(single.values())), what, hint)
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:_LISTED]) + (f" and {len(labels) - _LISTED:,} more" if len(labels) > _LISTED else "")
 
 
 def _held_out(train: Examples, shares: tuple[float, float], seed: int) -> dict[str, list[Example]]:
@@ -356,7 +351,7 @@ def _without(part: list[Example], judged: Sequence[Example], name: str, judge: s
 def _unknown(example: Example, labels: Sequence[str]) -> InputError:
     close = nearest(example.label, labels)
     hint = f"did you mean {close}?" if close else "add examples of it to the training data, or remove the row"
-    what = f"the label {example.label!r} is not among those of training: {_listed(labels)}"
+    what = f"the label {example.label!r} is not among those of training: {listed(labels)}"
     return InputError(example.where, what, hint)
 
 
@@ -382,7 +377,7 @@ def _about_labels(train: Sequence[Example], valid: Sequence[Example], test: Sequ
     """Labels that a part has no example of."""
     labels, *others = ({example.label for example in part} for part in (train, valid, test))
     missing = zip(("validation", "test"), (sorted(labels - other) for other in others), strict=True)
-    return [f"no example of {_listed(rare)} in the {name} part" for name, rare in missing if rare]
+    return [f"no example of {listed(rare)} in the {name} part" for name, rare in missing if rare]
 
 
 def _merged(dropped: Sequence[Mapping[str, Dropped]]) -> dict[str, Dropped]:

@@ -18,6 +18,7 @@ from seqcli.classification.data import Examples
 from seqcli.classification.predict import Handle
 from seqcli.core import bulk, metrics
 from seqcli.core.evaluation import Request
+from seqcli.core.lines import listed
 from seqcli.core.seen import Seen
 from seqcli.errors import InputError
 from seqcli.results import Progress, Record, Result
@@ -91,7 +92,7 @@ def _gold(examples: Examples, labels: Sequence[str]) -> Ints:
     if unknown:
         label, count = unknown.most_common(1)[0]
         where = next(example.where for example in examples.examples if example.label == label)
-        what = f"the label {label!r} ({count} row{'s'[: count > 1]}) is none of the model's: {', '.join(labels)}"
+        what = f"the label {label!r} ({count} row{'s'[: count > 1]}) is none of the model's: {listed(labels)}"
         raise InputError(where, what, "evaluate on rows with these labels, or train a model that knows it")
     return np.array([ids[example.label] for example in examples.examples], np.int64)
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -279,3 +279,8 @@ def nearest(word: str, names: Collection[str]) -> str | None:
     folded = {name.casefold(): name for name in names}
     close = difflib.get_close_matches(word.casefold(), folded, n=1)
     return folded[close[0]] if close else None
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names in a sentence: the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

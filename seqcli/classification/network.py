@@ -182,7 +182,7 @@ def _lstm(cell: LSTM, table: Array, tokens: Ints, active: Sequence[int]) -> Iter
     A gate is a matrix of its own, so that whatever is done to it runs through memory from end to end.
     """
     size = cell.hidden_size
-    U = cell.U.reshape(4, size, size).transpose(0, 2, 1)
+    U = np.ascontiguousarray(cell.U.reshape(4, size, size).transpose(0, 2, 1))  # as a view, the product takes longer
     room, more = np.empty((2, 4 * size * len(tokens)), np.float32)
     h, c = np.zeros((2, len(tokens), size), np.float32)
     for t, n in enumerate(active):

@@ -146,7 +146,7 @@ def classify(
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Rows answered together; 1 answers a live pipe line by line.")
-    ] = 512,
+    ] = 2048,
     workers: options.Workers = 1,
     output: options.OutputFile = None,
     text_column: options.TextColumn = "text",

@@ -43,6 +43,14 @@ def test_texts_are_cut_at_the_same_token_whatever_follows() -> None:
     assert features.encode([megabyte]).lengths.tolist() == [3]
 
 
+def test_many_texts_are_split_as_each_alone() -> None:
+    features = reader([], [], most=3)
+    texts = ["肉を食べた。", "", " \n" * 500 + "魚を食べた。", "肉\ud83d"]
+    many, alone = features.split(texts), Split.of(map(features.tokens, texts))
+    assert many.kinds == alone.kinds
+    assert [text.tolist() for text in many.texts] == [text.tolist() for text in alone.texts]
+
+
 def test_one_undecodable_character_is_a_token_like_others() -> None:
     assert reader([], []).encode(["\ud83d", "\0", "﷽" * 40]).lengths.min() > 0
 

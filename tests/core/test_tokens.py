@@ -97,6 +97,7 @@ def test_every_way_to_ask_gives_the_same_tokens_and_their_places(text: str) -> N
     tokenizer = Tokenizer()
     found = tokenizer.tokens(text)
     assert [token.surface for token in found] == tokenizer.words(text)
+    assert tokenizer.forms(text) == [token[:3] for token in found]
     assert tokenizer.wakati(text) == " ".join(" ".join(tokenizer.words(text)).split())
     kept = text.replace("\ud800", "\ufffd")
     assert [kept[token.start : token.end] for token in found] == tokenizer.words(text)
@@ -109,6 +110,7 @@ def test_places_under_nfkc_are_those_of_the_text_as_it_was_given(text: str) -> N
         tokenizer = Tokenizer(kind=kind, normalize="nfkc")
         found = tokenizer.tokens(text)
         assert [token.surface for token in found] == tokenizer.words(text)
+        assert tokenizer.forms(text) == [token[:3] for token in found]
         for token in found:
             assert token.surface in unicodedata.normalize("NFKC", text[token.start : token.end])
         assert all(one.start <= other.start for one, other in itertools.pairwise(found))

@@ -36,7 +36,8 @@ def records(path: Path, *, split: bool = False, seed: int = 0, encoding: str = "
     rows, deviations = load(path, encoding=encoding)
     counts = Counter(str(row["label"]) for row in rows)
     labels = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items()))
-    sentences = [f"{len(rows):,} texts in {len(counts):,} labels: {labels}"]
+    texts, kinds = f"{len(rows):,} text{'s'[: len(rows) - 1]}", f"{len(counts):,} label{'s'[: len(counts) - 1]}"
+    sentences = [f"{texts} in {kinds}: {labels}"]
     warnings = told(deviations, "files that are left out")
     if split:
         more, doubts = divide(rows, "label", "id", seed)

@@ -30,6 +30,11 @@ def test_the_folder_is_the_label_in_any_encoding(tmp_path: Path) -> None:
     )
 
 
+def test_one_text_of_one_label_is_counted_as_one(tmp_path: Path) -> None:
+    one = folder.records(as_folder(tmp_path, {"猫/1.txt": POSTS["猫/1.txt"]}))
+    assert one.sentences == ("1 text in 1 label: 猫 1",)
+
+
 def test_an_archive_of_the_folder_gives_the_same(tmp_path: Path) -> None:
     expected = folder.records(as_folder(tmp_path / "posts", POSTS)).records
     inside = {f"posts/{name}": data for name, data in POSTS.items()}

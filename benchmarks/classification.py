@@ -93,7 +93,7 @@ def measured(which: str, parts: Partition, seeds: Sequence[int], models: Path) -
     """Our model by seed, the peers, and whether the difference may be chance."""
     classes = len(parts.labels)
     gold = np.array([parts.labels.index(example.label) for example in parts.test])
-    linear = _finished(report.baselines(parts, seed=seeds[0], refit=True))
+    linear = finished(report.baselines(parts, seed=seeds[0], refit=True))
     peers = [*linear, words_svc(parts)]
     best = max(peers, key=lambda peer: metrics.macro_f1(gold, peer.predicted, classes))
     rows, answers = [], []
@@ -126,10 +126,11 @@ def ours(which: str, parts: Partition, seed: int, models: Path) -> Answers:
     out = models / f"{which}-{seed}"
     plan = plans.make({"seed": seed, "command": f"seqcli train-classifier {which}"})
     begun = time.process_time()
-    _finished(train.train(parts, Place(out, overwrite=True), plan))
+    finished(train.train(parts, Place(out, overwrite=True), plan))
     seconds = time.process_time() - begun
-    found = predict.load(out).probabilities([example.text for example in parts.test])
-    return Answers.of("seqcli", np.log(np.maximum(found, 1e-30)), seconds)
+    model = predict.load(out)
+    found = model.probabilities([example.text for example in parts.test])
+    return Answers.of("seqcli", np.log(np.maximum(found, 1e-30)), seconds, model.decision)
 
 
 def words_svc(parts: Partition) -> Answers:
@@ -175,7 +176,7 @@ def cost(titles: Path, folder: Path) -> dict[str, Any]:
 def speed(model: Path, parts: Partition, folder: Path) -> dict[str, Any]:
     """One line beside ``import torch``, and texts a second in bulk."""
     if not model.exists():
-        _finished(train.train(parts, Place(model), plans.make({"seed": 1})))
+        finished(train.train(parts, Place(model), plans.make({"seed": 1})))
     line = folder / "line.txt"
     line.write_text("昨日の焼肉は最高だった\n", encoding="utf-8")
     pair = measure.paired(
@@ -238,7 +239,7 @@ def _known(answers: list[Answers]) -> Generator[Progress, None, list[Answers]]:
     return answers
 
 
-def _finished(work: Iterator[Any]) -> Any:
+def finished(work: Iterator[Any]) -> Any:
     """What a generator returns."""
     while True:
         try:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from seqcli.generation.ngram import KneserNey
 
-MOST: Final = 5_000_000
+MOST: Final = 2_000_000
 """Units of a text that is taught; a longer one is read so few times that it needs no teacher."""
 
 _LEAST: Final = 1_000  # units of a text whose parts can be counted

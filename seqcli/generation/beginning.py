@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _READ: Final = 5_000_000  # units of the text whose neighbours are counted
+_KINDS: Final = 50_000  # of units, the frequent ones first: the decomposition takes 5 kB of memory for each
 _WINDOW: Final = 2  # units to each side
 _MORE: Final = 32  # directions than are wanted, so that those which are wanted are found
 _TURNS: Final = 4  # of the power iteration
@@ -37,33 +38,36 @@ def embeddings(tokens: NDArray[np.integer[Any]], vocabulary: int, size: int, see
         seed: of the random projections.
 
     Returns:
-        With a standard deviation of 1; zeros for units that the text does not have, and all zeros where no unit tells
-        more about its neighbours than any other.
+        With a standard deviation of 1; zeros for units that are not in the text or very rare, and all zeros where no unit
+        tells more about its neighbours than any other.
     """
     found = np.zeros((vocabulary, size), np.float32)
-    likelier = _likelier(np.asarray(tokens[:_READ], np.int64), vocabulary)
+    kinds = min(vocabulary, _KINDS)
+    likelier = _likelier(np.asarray(tokens[:_READ], np.int64), kinds)
     if likelier.nnz:
         left, values = _decomposed(likelier, size, seed)
-        found[:, : len(values)] = left * np.sqrt(values)
+        found[:kinds, : len(values)] = left * np.sqrt(values)
         found /= found.std()
     return found
 
 
-def _likelier(x: NDArray[np.int64], vocabulary: int) -> csr_matrix:
-    """[F_1, B_1, F_2, B_2] of the equations above, ``(V, 4 V)``."""
+def _likelier(x: NDArray[np.int64], kinds: int) -> csr_matrix:
+    """[F_1, B_1, F_2, B_2] of the equations above, of the ids below ``kinds``, ``(kinds, 4 kinds)``."""
     from scipy import sparse
 
     parts: list[csr_matrix] = []
     for distance in range(1, _WINDOW + 1):
-        pairs, counts = np.unique(x[:-distance] * vocabulary + x[distance:], return_counts=True)
-        a, b = np.divmod(pairs, vocabulary)
-        first, second = np.bincount(a, counts, vocabulary), np.bincount(b, counts, vocabulary)
+        first_id, second_id = x[:-distance], x[distance:]
+        both = (first_id < kinds) & (second_id < kinds)
+        pairs, counts = np.unique(first_id[both] * kinds + second_id[both], return_counts=True)
+        a, b = np.divmod(pairs, kinds)
+        first, second = np.bincount(a, counts, kinds), np.bincount(b, counts, kinds)
         behind = np.log(counts / (first[a] + 1) / (second[b] / counts.sum()))
         before = np.log(counts / (second[b] + 1) / (first[a] / counts.sum()))
         for values, places in ((behind, (a, b)), (before, (b, a))):
             kept = values > 0
             entries = (values[kept].astype(np.float32), (places[0][kept], places[1][kept]))
-            parts.append(sparse.csr_matrix(entries, (vocabulary, vocabulary)))
+            parts.append(sparse.csr_matrix(entries, (kinds, kinds)))
     return sparse.hstack(parts, format="csr")
 
 
@@ -74,7 +78,7 @@ def _decomposed(matrix: csr_matrix, size: int, seed: int) -> tuple[NDArray[np.fl
     basis = np.random.default_rng(seed).standard_normal((matrix.shape[0], width), np.float32)
     for _ in range(_TURNS):
         basis = np.linalg.qr(matrix @ (turned @ basis))[0]
-    seen = turned @ basis  # (4 V, width)
+    seen = turned @ basis  # (4 kinds, width)
     squares, inner = np.linalg.eigh(seen.T @ seen)  # rising
     best = slice(None, -min(size, width) - 1, -1)
     return basis @ inner[:, best], np.sqrt(squares[best].clip(0))

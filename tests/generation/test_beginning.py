@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import svds  # noqa: TID253 - the peer
 
+from seqcli.generation import beginning
 from seqcli.generation.beginning import _decomposed, _likelier, embeddings
 
 V = 12
@@ -67,3 +68,10 @@ def test_a_text_that_tells_nothing_gives_zeros() -> None:
 
 def test_the_same_seed_gives_the_same_embeddings() -> None:
     np.testing.assert_array_equal(embeddings(text(), V, 4, seed=3), embeddings(text(), V, 4, seed=3))
+
+
+def test_very_rare_kinds_of_units_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beginning, "_KINDS", 8)
+    found = embeddings(text(), V, 4, seed=3)
+    assert found[2:8].any(axis=1).all()
+    assert not found[8:].any()

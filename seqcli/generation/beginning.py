@@ -38,8 +38,8 @@ def embeddings(tokens: NDArray[np.integer[Any]], vocabulary: int, size: int, see
         seed: of the random projections.
 
     Returns:
-        With a standard deviation of 1; zeros for units that are not in the text or very rare, and all zeros where no unit
-        tells more about its neighbours than any other.
+        With a standard deviation of 1; zeros for units that are not in the text or are rare, and all zeros where none
+        tells more about its neighbours than another.
     """
     found = np.zeros((vocabulary, size), np.float32)
     kinds = min(vocabulary, _KINDS)

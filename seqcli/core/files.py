@@ -11,7 +11,6 @@ import errno
 import os
 import re
 import shutil
-import sys
 import time
 import zlib
 from contextlib import contextmanager, suppress
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING
 from seqcli.errors import MachineError, ModelError, TryLaterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # .seqcli-<role>-<target's name>-<host>-<process>-<random>. Names are hashed, so that a long one still fits.
 _SIBLING = re.compile(r"\.seqcli-(new|old)-(?P<target>[0-9a-f]{8})-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
 _STALE_AFTER = 24 * 3600.0  # seconds; a process on another host cannot be asked whether it lives
-_LOOK_AGAIN = 0.05  # seconds between two looks at a lock
 _SWAP_WAIT = 0.5  # seconds; a live writer is between its two renames for microseconds
 
 
@@ -136,20 +134,27 @@ def lock(path: Path, timeout: float = 0.0) -> Iterator[None]:
     Waits at most ``timeout`` seconds, then raises TryLaterError. Missing parent folders are made, and go again where
     they stay empty. A process that dies loses its locks; the file that it leaves goes with the next one.
     """
+    import filelock  # 40 ms, and most commands lock nothing
+
     target = path.resolve()
-    guard = target.with_name(f".seqcli-lock-{_short_hash(target.name)}")
-    deadline = time.monotonic() + timeout
+    name = target.with_name(f".seqcli-lock-{_short_hash(target.name)}")
     with explained(target):
         made = [folder for folder in target.parents if not folder.exists()]
-        while (release := _locked(guard)) is None:
-            if time.monotonic() >= deadline:
-                hint = "wait for the other seqcli command on it to end, then run this one again"
-                raise TryLaterError(str(path), f"in use by another process (waited {timeout:g} s)", hint)
-            time.sleep(_LOOK_AGAIN)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        guard = filelock.FileLock(name, timeout=timeout)
+        try:
+            guard.acquire()
+        except filelock.Timeout:
+            hint = "wait for the other seqcli command on it to end, then run this one again"
+            raise TryLaterError(str(path), f"in use by another process (waited {timeout:g} s)", hint) from None
     try:
         yield
     finally:
-        release()
+        # Only the holder takes the file away, and before letting go of it; who locks one without a name tries again
+        # (filelock looks). Windows does not allow it while the file is open: there filelock does it itself.
+        with suppress(OSError):
+            name.unlink()
+        guard.release()
         for folder in made:
             with suppress(OSError):  # it holds something
                 folder.rmdir()
@@ -165,50 +170,6 @@ def explained(path: Path) -> Iterator[None]:
             raise MachineError(str(path), "disk full", "free some space and run the command again") from error
         hint = "choose a folder that you may write to"
         raise MachineError(str(path), f"cannot be written ({error.strerror or error})", hint) from error
-
-
-def _locked(guard: Path) -> Callable[[], None] | None:
-    """What lets go of a lock's file, once nobody else has it; None: somebody has."""
-    if sys.platform == "win32":
-        import filelock
-
-        guard.parent.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(guard, timeout=0)  # takes its file away by itself
-        try:
-            held.acquire()
-        except filelock.Timeout:
-            return None
-        return held.release
-    import fcntl
-
-    while True:
-        guard.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except FileNotFoundError:  # the folder went with the lock of who had made it
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between our two steps its holder may have taken the file away: a lock that has no name keeps nobody out.
-            if os.path.samestat(os.fstat(descriptor), guard.stat()):
-                break
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-    def release() -> None:
-        # Only its holder takes the file away, and before letting go of it: so its name always stands for one lock.
-        with suppress(OSError):
-            guard.unlink()
-        os.close(descriptor)
-
-    return release
 
 
 def _move_in(new: Path, target: Path, *, overwrite: bool) -> None:

@@ -302,7 +302,7 @@ def test_a_lock_is_held_whose_file_was_taken_away_at_the_last_moment(
         flock(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with files.lock(target):
+    with files.lock(target, 60):
         assert listing(tmp_path) == taken
         monkeypatch.setattr(fcntl, "flock", flock)
         with pytest.raises(TryLaterError), files.lock(target):

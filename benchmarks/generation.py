@@ -22,7 +22,7 @@ import measure
 
 PARTS = ("novel", "words", "peer", "sampling", "start")
 NOVEL = measure.HERE.parent.parent / "shared" / "data" / "neko"
-MINUTES = (1.0, 2.0, 3.0, 5.0)  # of training, until the peer's perplexity is reached
+MINUTES = (1.0, 1.5, 2.0, 3.0, 5.0)  # of training, until the peer's perplexity is reached
 
 # One text, unit by unit, from an LSTM of 512 units over 2,990 characters: ours, and torch.nn.LSTM called in a loop.
 SAMPLING = """

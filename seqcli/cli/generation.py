@@ -162,8 +162,8 @@ def generate(
         typer.Option(
             "--fill",
             metavar="SENTENCE",
-            help="Rank what fits a blank, ＿ or _, as in 私は＿をよく食べる, by the whole sentence. Nothing is drawn: length, "
-            "temperature and the like play no part.",
+            help="Rank what fits a blank, ＿ or _, as in 私は＿をよく食べる, by the whole sentence. Nothing is drawn: "
+            "length, temperature and the like play no part.",
             show_default=False,
         ),
     ] = None,

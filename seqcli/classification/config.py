@@ -35,8 +35,8 @@ class ClassifierConfig:
         vector_size: numbers in such a vector; 0 with ``none``.
         projection: numbers that are made of it, which is cheaper for the encoder to read.
         word_size: numbers in the trained vector of a word.
-        character_embedding: numbers in the trained vector of a character, from which the convolution makes
-        character_size: numbers that say how a word is spelt; 0: nothing does.
+        character_embedding: numbers in the trained vector of a character, which the convolution reads.
+        character_size: numbers that the convolution makes of a word's spelling; 0: there is none.
         attention: units of the layer that says which tokens matter.
         max_tokens: tokens, or units, of a text that the networks read.
         max_characters: characters of a token that the convolution reads.

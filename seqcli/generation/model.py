@@ -8,8 +8,8 @@ With x_t the unit at place t of the text, E the embedding and s_{t-1} the state 
     z_t       = E u_t + b                                (V,), or W u_t + b where they are not tied
     p(x_{t+1} = i | x_1 … x_t) = softmax(z_t)_i
 
-Tied weights halve the parameters of a large vocabulary (Press & Wolf 2017, arXiv:1608.05859); the projection P keeps
-the embedding, which is what a softmax costs, smaller than the state (Inan et al. 2017, arXiv:1611.01462).
+Tied weights halve the parameters of a large vocabulary, and a projection P may stand before them (Press & Wolf 2017,
+arXiv:1608.05859); here it keeps the embedding, which is what a softmax costs, smaller than the state.
 
 With ``cutoffs`` c_1 < … < c_k the vocabulary, frequent units first, falls into a head [0, c_1) and k clusters, and
 with C the weights of the clusters (Goodman 2001; without the smaller inner sizes of Grave et al. 2017,

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple
 
 from seqcli.core import rows
 from seqcli.core.lines import Lines, display_name, matching, misfit, open_input
@@ -71,7 +71,7 @@ class Sources:
     cleaning: Cleaning = "auto"
     cleaned: int = 0
     files: list[str] = field(init=False)
-    _stdin: IO[bytes] | None = field(init=False, default=None, repr=False)
+    _stdin: io.BufferedRandom | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.files = [file for source in self.given for file in _expanded(source)]
@@ -85,9 +85,8 @@ class Sources:
             found.update(Path(file).suffix.encode())  # which says how the bytes are read
             if file == "-":
                 self._stdin = self._stdin or _spooled()
-                stream: IO[bytes] = self._stdin
-                found.update(hashlib.file_digest(stream, "blake2b").digest())  # type: ignore[arg-type]  # IO can read
-                stream.seek(0)
+                found.update(hashlib.file_digest(self._stdin, "blake2b").digest())
+                self._stdin.seek(0)
                 continue
             try:
                 with Path(file).open("rb") as stream:
@@ -118,7 +117,7 @@ class Sources:
         if file != "-" or self._stdin is None:
             return None
         self._stdin.seek(0)
-        return cast("io.BufferedIOBase", self._stdin)
+        return self._stdin
 
     def _rows(self, file: str) -> Iterator[Document]:
         table = rows.read_table(file, input_format=self.input_format, encoding=self.encoding, stdin=self._open(file))
@@ -232,7 +231,7 @@ def _is_text(name: str) -> bool:
     return pure.suffix.lower() in TEXTS and not pure.name.startswith(".") and not _ABOUT.fullmatch(pure.name)
 
 
-def _spooled() -> IO[bytes]:
+def _spooled() -> io.BufferedRandom:
     """Standard input on the disk, because it is read twice."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the sources do
     with open_input("-") as stream:

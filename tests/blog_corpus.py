@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 ROOT = "KNBC_v1.0_090925"
 
@@ -79,9 +80,9 @@ def as_folder(path: Path, given: Mapping[str, bytes]) -> Path:
     return path
 
 
-def as_tar(path: Path, given: Mapping[str, bytes], mode: str = "w:bz2") -> Path:
+def as_tar(path: Path, given: Mapping[str, bytes], mode: Literal["w:bz2", "w:gz"] = "w:bz2") -> Path:
     """Writes the files into a tar archive, the last name first: an archive promises no order."""
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]  # the mode decides the compression
+    with tarfile.open(path, mode) as archive:
         for name, data in reversed(given.items()):
             info = tarfile.TarInfo(name)
             info.size = len(data)
